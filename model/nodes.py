@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The nodes of a network: what each layer computes, over bits and integers."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from .checks import MAX_SYNAPSES, bit_array, frozen, integer_array, require
+from .planes import BINARY, Planes
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Binary or ternary weights of one layer.
+
+    Parameters
+    ----------
+    sign : uint8 (outputs, *fan_in), 1 for +1 and 0 for -1
+    active : uint8 of the same shape, 0 for a ternary zero; ``None`` for binary weights
+    """
+
+    sign: np.ndarray
+    active: np.ndarray | None = None
+
+    def __post_init__(self):
+        sign = bit_array(self.sign, "sign")
+        require(sign.ndim >= 2, f"weights have 2 to 4 axes, not shape {sign.shape}")
+        require(sign.size <= MAX_SYNAPSES, f"{sign.size} synapses in one layer")
+        if self.active is not None:
+            active = bit_array(self.active, "active")
+            require(active.shape == sign.shape, f"active {active.shape} but sign {sign.shape}")
+            object.__setattr__(self, "active", active)
+            # One spelling of a zero weight, so that equal networks have equal bytes.
+            sign = frozen(sign & active, np.uint8)
+        object.__setattr__(self, "sign", sign)
+
+    @property
+    def ternary(self) -> bool:
+        """Whether weights may be zero."""
+        return self.active is not None
+
+    @property
+    def outputs(self) -> int:
+        """Neurons, channels or classes."""
+        return self.sign.shape[0]
+
+    @property
+    def fan_in(self) -> int:
+        """Synapses of one neuron, zero weights included."""
+        return math.prod(self.sign.shape[1:])
+
+    @property
+    def bits(self) -> int:
+        """Memory bits: one a synapse, two when ternary."""
+        return self.sign.size * (2 if self.ternary else 1)
+
+    def signed(self) -> np.ndarray:
+        """The weights as int8 -1, 0 and +1."""
+        signed = 2 * self.sign.astype(np.int8) - 1
+        return signed if self.active is None else signed * self.active.astype(np.int8)
+
+
+@dataclass(frozen=True)
+class Input:
+    """The network's input: a vector (n,), a signal (C, L) or an image (C, H, W)."""
+
+    shape: tuple[int, ...]
+    planes: Planes = BINARY
+
+    def __post_init__(self):
+        object.__setattr__(self, "shape", tuple(self.shape))
+        require(
+            1 <= len(self.shape) <= 3 and all(isinstance(n, int) and n > 0 for n in self.shape),
+            f"Input shape must be one to three positive integers, not {self.shape!r}",
+        )
+        require(math.prod(self.shape) <= MAX_SYNAPSES, f"Input shape {self.shape} is too large")
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Fully connected layer: bits (n,) or planes of n pixels to bits (outputs,).
+
+    ``thresholds`` is int (variants, 1, outputs): a vector for each variant of the planes.
+    """
+
+    weights: Weights
+    thresholds: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "thresholds", integer_array(self.thresholds, "thresholds", 3))
+
+
+class Fill(StrEnum):
+    """What a tap outside the image reads."""
+
+    MINUS = "minus"  # -1: logic 0 on every plane
+    PLUS = "plus"  # +1: logic 1 on every plane
+    ABSENT = "absent"  # does not count, so T depends on the border class
+
+
+@dataclass(frozen=True, eq=False)
+class Conv:
+    """Convolution over one or two spatial axes: (C, *size) to bits (outputs, *size').
+
+    Parameters
+    ----------
+    weights : (outputs, C, *kernel)
+    thresholds : int (variants, classes, outputs); one class unless taps can be absent, see
+        :meth:`border_classes`
+    stride, padding : per spatial axis; the padding is the same at both ends
+    """
+
+    weights: Weights
+    thresholds: np.ndarray
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    fill: Fill = Fill.MINUS
+
+    def __post_init__(self):
+        axes = self.weights.sign.ndim - 2
+        require(axes in (1, 2), f"Convolution weights have 3 or 4 axes, not {axes + 2}")
+        for name, least in (("stride", 1), ("padding", 0)):
+            values = tuple(getattr(self, name))
+            require(
+                len(values) == axes and all(isinstance(v, int) and v >= least for v in values),
+                f"{name} must be {axes} integers of at least {least}, not {values!r}",
+            )
+            object.__setattr__(self, name, values)
+        require(
+            all(p < k for p, k in zip(self.padding, self.kernel, strict=True)),
+            f"padding {self.padding} must be smaller than the kernel {self.kernel}",
+        )
+        object.__setattr__(self, "fill", Fill(self.fill))
+        object.__setattr__(self, "thresholds", integer_array(self.thresholds, "thresholds", 3))
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Kernel size per spatial axis."""
+        return self.weights.sign.shape[2:]
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Spatial size of the output for an input of ``size``."""
+        return tuple(
+            (n + 2 * p - k) // s + 1
+            for n, p, k, s in zip(size, self.padding, self.kernel, self.stride, strict=True)
+        )
+
+    def present_taps(self, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Which taps lie inside the image, for each border class.
+
+        Returns the taps, bool (classes, *kernel), and the class of each output position, int
+        (*output size). Classes are numbered in the order in which positions first meet them, row
+        by row. Without absent taps there is one class, in which all count.
+        """
+        outputs = self.output_size(size)
+        if self.fill is not Fill.ABSENT:
+            return np.ones((1, *self.kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
+        inside = []
+        for n, p, k, s, m in zip(
+            size, self.padding, self.kernel, self.stride, outputs, strict=True
+        ):
+            tap = np.arange(m)[:, None] * s - p + np.arange(k)
+            inside.append((tap >= 0) & (tap < n))
+        if len(inside) == 1:
+            present = inside[0]
+        else:
+            present = inside[0][:, None, :, None] & inside[1][None, :, None, :]
+        rows = present.reshape(math.prod(outputs), -1)
+        _, first, position_class = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+        rank = np.argsort(np.argsort(first))
+        taps = rows[np.sort(first)].reshape(-1, *self.kernel)
+        return taps, rank[position_class.reshape(-1)].reshape(outputs)
+
+    def border_classes(self, size: tuple[int, ...]) -> int:
+        """How many sets of present taps occur for an input of ``size``."""
+        return len(self.present_taps(size)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool:
+    """Max-pooling of bits. A channel whose batch-norm had a negative scale was inverted by its
+    threshold, so its maximum is the AND of the bits: ``conjunction`` is 1 there, uint8 (C,)."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    conjunction: np.ndarray
+
+    def __post_init__(self):
+        for name in ("kernel", "stride"):
+            values = tuple(getattr(self, name))
+            require(
+                1 <= len(values) <= 2 and all(isinstance(v, int) and v > 0 for v in values),
+                f"{name} must be one or two positive integers, not {values!r}",
+            )
+            object.__setattr__(self, name, values)
+        require(len(self.kernel) == len(self.stride), "kernel and stride differ in length")
+        modes = bit_array(self.conjunction, "conjunction")
+        require(modes.ndim == 1, f"conjunction must be bits (C,), not {modes.shape}")
+        object.__setattr__(self, "conjunction", modes)
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """Spatial size of the output; a partial last window is dropped, as in PyTorch."""
+        return tuple(
+            (n - k) // s + 1 for n, k, s in zip(size, self.kernel, self.stride, strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class Flatten:
+    """(C, *size) to a vector in PyTorch's order."""
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Output layer: score_c = signed sum_c + offset_c, label = the lowest index of the maximum.
+
+    The signed sum is over -1/+1 (and 0) products, weighted by plane: ``2p - n`` for binary weights
+    and one plane. ``offsets`` is int (variants, classes).
+    """
+
+    weights: Weights
+    offsets: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "offsets", integer_array(self.offsets, "offsets", 2))
+
+
+Node = Input | Dense | Conv | MaxPool | Flatten | Head
