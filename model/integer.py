@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The golden reference: a packed integer interpreter of a ``Graph``, in NumPy and numba.
+
+What a layer computes is decided on the count of *disagreeing* bits ``d = sum_k w_k d_k``: binary
+weights fire when ``a W - d >= T`` and ternary ones when ``a W - 2 d >= T``, with ``a`` the synapses
+that count and ``W`` the plane weights' total. So every neuron has one limit, and fires when
+``d <= limit``.
+
+Every executor, this one included, gives bit-identical scores; nothing here depends on the number
+of threads or on how images are split into calls.
+"""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+
+import numpy as np
+
+from . import kernels
+from .generators import stochastic_thresholds
+from .graph import Graph, Value
+from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
+from .packing import pack, unpack, words
+from .planes import Binary, FixedPoint
+
+_ROWS_AT_ONCE = 1 << 12  # bounds the memory of unfolded convolutions and of counts
+
+
+def scores(graph: Graph, images: np.ndarray, **options) -> np.ndarray:
+    """Scores of ``images``: see :meth:`Interpreter.scores`."""
+    return Interpreter(graph).scores(images, **options)
+
+
+def labels(scores: np.ndarray) -> np.ndarray:
+    """Class of each image: the lowest index of the greatest score, int64 (images,)."""
+    return np.argmax(scores, axis=-1)
+
+
+class Interpreter:
+    """A graph with its weights packed for repeated use.
+
+    Parameters
+    ----------
+    threads : how many worker threads; ``None`` takes one per core
+    """
+
+    def __init__(self, graph: Graph, *, threads: int | None = None):
+        self.graph = graph
+        self.threads = threads or os.cpu_count() or 1
+        self._layers = {
+            index: _Layer(node, value)
+            for index, node, value, _ in graph.steps()
+            if isinstance(node, Dense | Conv | Head)
+        }
+
+    def scores(
+        self, images: np.ndarray, *, presentations: int | None = None, first_image: int = 0
+    ) -> np.ndarray:
+        """Scores of every class, int64 (images, classes).
+
+        Parameters
+        ----------
+        images : integers (images, *graph.input.shape), bits or pixels of the input's width
+        presentations : for a stochastic input, one of its supported numbers (``None``: the first)
+        first_image : index of ``images[0]``, from which stochastic inputs restart their generator
+
+        Raises ``ValueError`` when shape, range or number of presentations do not fit.
+        """
+        images = check_images(self.graph, images)
+        variant = self.graph.variant(presentations)
+        result = np.empty((len(images), self.graph.classes), dtype=np.int64)
+
+        def run(part: slice) -> None:
+            result[part] = self._run(images[part], variant, first_image + part.start)
+
+        parts = list(self._parts(len(images)))
+        if self.threads == 1 or len(parts) == 1:
+            for part in parts:
+                run(part)
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                list(pool.map(run, parts))
+        return result
+
+    def _parts(self, images: int) -> Iterator[slice]:
+        """Slices of images, small enough for memory and many enough for the threads."""
+        positions = max(
+            int(np.prod(value.shape[1:], dtype=np.int64)) for value in self.graph.values
+        )
+        step = max(1, min(_ROWS_AT_ONCE // positions, 256, -(-images // self.threads)))
+        for start in range(0, images, step):
+            yield slice(start, min(start + step, images))
+
+    def _run(self, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
+        """Scores of a few images in this thread."""
+        graph = self.graph
+        weights = np.array(graph.input.planes.weights(variant), dtype=np.int64)
+        flow: np.ndarray = _show(graph, images, variant, first_image)
+        for index, node, value, _ in graph.steps():
+            match node:
+                case Flatten():
+                    flow = _packed(flow, value)
+                    continue
+                case MaxPool():
+                    flow = _pool(node, flow)
+                    continue
+                case Conv():
+                    flow = self._layers[index].convolve(flow, weights, variant)
+                case Dense():
+                    flow = self._layers[index].fire(_packed(flow, value), weights, variant)
+                case Head():
+                    return self._layers[index].score(_packed(flow, value), weights, variant)
+            weights, variant = np.ones(1, dtype=np.int64), 0
+        raise AssertionError("a graph ends with its head")
+
+
+def check_images(graph: Graph, images: np.ndarray) -> np.ndarray:
+    """``images`` as an array that fits the graph's input; raises ``ValueError`` otherwise."""
+    images = np.asarray(images)
+    shape, planes = graph.input.shape, graph.input.planes
+    if images.ndim != 1 + len(shape) or images.shape[1:] != shape:
+        raise ValueError(f"{graph.name} takes images of shape {shape}, not {images.shape[1:]}")
+    if not (np.issubdtype(images.dtype, np.integer) or images.dtype == bool):
+        raise ValueError(f"Pixels must be integers, not {images.dtype}")
+    most = (1 << planes.bits) - 1
+    if images.size and (images.min() < 0 or images.max() > most):
+        raise ValueError(
+            f"{graph.name} takes pixels from 0 to {most}, not {images.min()} to {images.max()}"
+        )
+    return images
+
+
+# What flows between layers is either spatial, uint8 bits (images, planes, C, *size), or a vector of
+# packed words, uint64 (images, planes, words).
+
+
+def _show(graph: Graph, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
+    """The input as planes: packed when it is a vector, else bits."""
+    planes, shape = graph.input.planes, graph.input.shape
+    flat = np.ascontiguousarray(images.reshape(len(images), -1), dtype=np.uint16)
+    if isinstance(planes, Binary):
+        packed = pack(flat.astype(np.uint8))[:, None]
+    elif isinstance(planes, FixedPoint):
+        packed = np.empty((len(flat), planes.bits, words(flat.shape[1])), dtype=np.uint64)
+        kernels.slice_planes(flat, packed)
+    else:
+        count, pixels = planes.presentations[variant], flat.shape[1]
+        draws = np.stack([
+            stochastic_thresholds(planes.bits, planes.seed, first_image + i, count, pixels)
+            for i in range(len(flat))
+        ])  # fmt: skip
+        packed = pack(flat[:, None] >= draws)
+    if len(shape) == 1:
+        return packed
+    return unpack(packed, flat.shape[1]).reshape(*packed.shape[:2], *shape)
+
+
+def _packed(flow: np.ndarray, value: Value) -> np.ndarray:
+    """``flow`` as packed vectors."""
+    if flow.dtype == np.uint64:
+        return flow
+    return pack(flow.reshape(*flow.shape[:2], value.size))
+
+
+def _pool(node: MaxPool, bits: np.ndarray) -> np.ndarray:
+    axes = tuple(range(3, bits.ndim))
+    windows = _windows(bits, node.kernel, node.stride)
+    window_axes = tuple(axis + len(axes) for axis in axes)
+    shape = (-1,) + (1,) * len(axes)
+    return np.where(
+        node.conjunction.reshape(shape), windows.min(window_axes), windows.max(window_axes)
+    )
+
+
+def _windows(bits: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...]) -> np.ndarray:
+    """View (images, planes, C, *positions, *kernel) of the bits (images, planes, C, *size)."""
+    axes = tuple(range(3, bits.ndim))
+    windows = np.lib.stride_tricks.sliding_window_view(bits, kernel, axis=axes)
+    return windows[(slice(None),) * 3 + tuple(slice(None, None, step) for step in stride)]
+
+
+class _Layer:
+    """Packed weights of one layer and the limits of its neurons."""
+
+    def __init__(self, node: Dense | Conv | Head, value: Value):
+        self.node, self.value = node, value
+        weights = node.weights
+        self.sign = _word_major(weights.sign)
+        self.active = _word_major(
+            weights.active if weights.active is not None else np.ones_like(weights.sign)
+        )
+        if isinstance(node, Conv):
+            taps, classes = node.present_taps(value.shape[1:])
+            self.classes = classes.reshape(-1)
+            channels = weights.sign.shape[1]
+            taps = np.repeat(taps.reshape(len(taps), 1, -1), channels, axis=1)
+            self.taps = taps.reshape(len(taps), -1)
+        else:
+            self.classes = np.zeros(1, dtype=np.int64)
+            self.taps = np.ones((1, weights.fan_in), dtype=bool)
+        self.masked = weights.ternary or not self.taps.all()
+        self.present = pack(self.taps)
+
+    @cached_property
+    def counting(self) -> np.ndarray:
+        """Synapses that count, for each border class and output: int64 (classes, outputs)."""
+        weights: Weights = self.node.weights
+        if weights.active is None:
+            return np.repeat(self.taps.sum(1, dtype=np.int64)[:, None], weights.outputs, axis=1)
+        return self.taps.astype(np.int64) @ weights.active.reshape(weights.outputs, -1).T
+
+    def limits(self, total: int, variant: int) -> np.ndarray:
+        """Most disagreements with which a neuron fires: int64 (classes, outputs)."""
+        slack = self.counting * total - self.node.thresholds[variant]
+        return slack >> 1 if self.node.weights.ternary else slack
+
+    def count(self, rows: np.ndarray, plane_weights: np.ndarray) -> np.ndarray:
+        """Weighted disagreements of packed rows (n, planes, words): int64 (n, outputs)."""
+        total = np.empty((len(rows), self.sign.shape[1]), dtype=np.int64)
+        rows = np.ascontiguousarray(rows)
+        if self.masked:
+            kernels.disagreements_masked(
+                rows, plane_weights, self.sign, self.active, self.present, self.classes, total
+            )
+        else:
+            kernels.disagreements(rows, plane_weights, self.sign, total)
+        return total
+
+    def fire(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+        """Packed output bits (n, 1, words) of packed rows."""
+        limits = self.limits(int(plane_weights.sum()), variant)
+        packed = np.empty((len(rows), words(self.sign.shape[1])), dtype=np.uint64)
+        kernels.fire(self.count(rows, plane_weights), limits, self.classes, packed)
+        return packed[:, None]
+
+    def score(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+        """Signed sums plus offsets, int64 (n, classes)."""
+        signed = self.counting * int(plane_weights.sum()) - 2 * self.count(rows, plane_weights)
+        return signed + self.node.offsets[variant]
+
+    def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+        """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
+        node: Conv = self.node
+        fill = 1 if node.fill is Fill.PLUS else 0  # absent taps are masked, whatever they read
+        padding = [(0, 0)] * 3 + [(p, p) for p in node.padding]
+        windows = _windows(np.pad(bits, padding, constant_values=fill), node.kernel, node.stride)
+        images, planes = windows.shape[:2]
+        positions = windows.shape[3 : windows.ndim - len(node.kernel)]
+        spatial = range(3, 3 + len(positions))
+        taps = range(3 + len(positions), windows.ndim)
+        rows = windows.transpose(0, *spatial, 1, 2, *taps)
+        rows = pack(rows.reshape(images * len(self.classes), planes, -1))
+        fired = unpack(self.fire(rows, plane_weights, variant)[:, 0], self.sign.shape[1])
+        return np.moveaxis(fired.reshape(images, 1, *positions, -1), -1, 2)
+
+
+def _word_major(bits: np.ndarray) -> np.ndarray:
+    """Bits (outputs, ...) packed along the fan-in, as (words, outputs)."""
+    return np.ascontiguousarray(pack(bits.reshape(len(bits), -1)).T)
