@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Torch layers that train networks for binary hardware.
+
+A network is an ``nn.Sequential`` of :class:`Pixels`, then ``BinaryLinear``, torch's own
+``BatchNorm1d`` and :class:`Sign` for each hidden layer, then :class:`ScoreHead`.
+``twincell.model.export`` turns it into a ``Graph``.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TERNARY_THRESHOLD = 0.05  # latent weights up to this size are a ternary zero
+
+
+def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
+    """The value of ``hard`` with the gradient of ``soft``; exact, as ``soft - soft`` is 0."""
+    return hard.detach() + (soft - soft.detach())
+
+
+def sign(values: Tensor) -> Tensor:
+    """-1 and +1 in the type of ``values``, with ``sign(0) = +1``."""
+    return 2 * (values >= 0).to(values.dtype) - 1
+
+
+class Sign(nn.Module):
+    """-1 or +1, with ``sign(0) = +1``; the gradient passes where ``|x| <= 1``."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Values of any shape to signs of that shape."""
+        return straight_through(sign(values), values.clamp(-1, 1))
+
+
+class Pixels(nn.Module):
+    """Unsigned integers of ``bits`` bits to real numbers, linearly from ``low`` to ``high``.
+
+    Must come first. The export folds this range into the thresholds of the next layer. Bits are
+    pixels of one bit, so that the default range gives -1 and +1.
+    """
+
+    def __init__(self, bits: int, low: float = -1.0, high: float = 1.0):
+        super().__init__()
+        if not 1 <= bits <= 16:
+            raise ValueError(f"Pixels have 1 to 16 bits, not {bits!r}")
+        if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            raise ValueError(f"Pixels need finite low < high, not {low!r} and {high!r}")
+        self.bits, self.low, self.high = bits, low, high
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Integers of any shape to float32 of that shape."""
+        scale = (self.high - self.low) / ((1 << self.bits) - 1)
+        return pixels.to(torch.float32) * scale + self.low
+
+    def extra_repr(self) -> str:
+        return f"bits={self.bits}, low={self.low}, high={self.high}"
+
+
+class BinaryLinear(nn.Module):
+    """Fully connected layer whose weights are the signs of real *latent* weights; no bias.
+
+    With ``ternary`` a weight is 0 where its latent is at most ``TERNARY_THRESHOLD`` in size. The
+    gradient reaches the latent weights unchanged. They start uniform within ``+-init``.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, ternary: bool = False, init: float = 0.1):
+        super().__init__()
+        self.ternary = ternary
+        self.latent = nn.Parameter(torch.empty(outputs, inputs).uniform_(-init, init))
+
+    def weights(self) -> Tensor:
+        """The weights that the hardware stores: -1, (0) and +1, float (outputs, inputs)."""
+        hard = sign(self.latent)
+        if self.ternary:
+            hard = hard * (self.latent.abs() > TERNARY_THRESHOLD)
+        return straight_through(hard, self.latent)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, inputs) to sums (batch, outputs)."""
+        return functional.linear(values, self.weights())
+
+    def extra_repr(self) -> str:
+        outputs, inputs = self.latent.shape
+        return f"inputs={inputs}, outputs={outputs}, ternary={self.ternary}"
+
+
+class ScoreHead(BinaryLinear):
+    """Output layer: integer scores, sum plus a per-class integer offset, times one scale.
+
+    The scale is positive and the same for all classes, so the argmax of the logits is that of the
+    integer scores, ties included. ``offset`` is learned in units of ``sqrt(inputs)``, the spread of
+    a random sum, so that an optimizer's step suits it; the score gets its rounded product.
+    """
+
+    def __init__(self, inputs: int, classes: int, *, ternary: bool = False, init: float = 0.1):
+        super().__init__(inputs, classes, ternary=ternary, init=init)
+        self.offset = nn.Parameter(torch.zeros(classes))
+        self.log_scale = nn.Parameter(torch.tensor(-0.5 * math.log(inputs)))
+
+    def offsets(self) -> Tensor:
+        """The integers that are added to the sums, float (classes,)."""
+        real = self.offset * math.sqrt(self.latent.shape[1])
+        return straight_through(real.round(), real)
+
+    def scores(self, values: Tensor) -> Tensor:
+        """(batch, inputs) to integer scores (batch, classes), as floats."""
+        return functional.linear(values, self.weights(), self.offsets())
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, inputs) to logits (batch, classes)."""
+        return self.scores(values) * self.log_scale.exp()
+
+
+def mlp(
+    inputs: int,
+    hidden: tuple[int, ...],
+    classes: int,
+    pixels: Pixels,
+    *,
+    ternary: bool = False,
+    init: float = 0.1,
+) -> nn.Sequential:
+    """A network of fully connected layers on ``pixels`` (batch, inputs), with logits for output."""
+    layers: list[nn.Module] = [pixels]
+    for outputs in hidden:
+        layers += [
+            BinaryLinear(inputs, outputs, ternary=ternary, init=init),
+            nn.BatchNorm1d(outputs),
+            Sign(),
+        ]
+        inputs = outputs
+    return nn.Sequential(*layers, ScoreHead(inputs, classes, ternary=ternary, init=init))
