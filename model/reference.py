@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The batched torch reference of a ``Graph``.
+
+It shares no method with the packed interpreter: it computes with the numbers -1, 0 and +1 in
+floating point. All planes of an input enter a sum linearly, so they are added up first, and a
+layer is one matrix product of integers. Each product is exact, because the type is chosen so that
+no partial sum leaves its range of exact integers.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .generators import stochastic_thresholds
+from .graph import Graph, Value, sum_range
+from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
+from .planes import Stochastic
+
+_CHUNK = 1 << 25  # most numbers that a chunk of images makes at once
+
+
+def scores(
+    graph: Graph,
+    images: np.ndarray | Tensor,
+    *,
+    presentations: int | None = None,
+    first_image: int = 0,
+) -> Tensor:
+    """Scores of ``images``; see :meth:`Reference.scores`."""
+    return Reference(graph).scores(images, presentations=presentations, first_image=first_image)
+
+
+class Reference:
+    """Runs ``graph`` on ``device``."""
+
+    def __init__(self, graph: Graph, device: torch.device | str = "cpu"):
+        self.graph = graph
+        self.device = torch.device(device)
+        self._weights = {
+            index: torch.from_numpy(node.weights.signed()).flatten(1).to(self.device)
+            for index, node, _, _ in graph.steps()
+            if isinstance(node, Conv | Dense | Head)
+        }
+
+    @torch.no_grad()
+    def scores(
+        self,
+        images: np.ndarray | Tensor,
+        *,
+        presentations: int | None = None,
+        first_image: int = 0,
+    ) -> Tensor:
+        """Integer scores of a batch.
+
+        Parameters
+        ----------
+        images : integers (batch, *graph.input.shape), 0 to ``2^bits - 1``
+        presentations : one of those that a stochastic input supports; the first by default
+        first_image : index of the first image, which decides its random numbers
+
+        Returns
+        -------
+        int64 (batch, classes); raises ``ValueError`` for other images or presentations.
+        """
+        variant = self.graph.variant(presentations)
+        pixels = self._checked(images)
+        chunk = max(1, _CHUNK // max(_numbers(*step[1:3]) for step in self.graph.steps()))
+        results = [torch.empty((0, self.graph.classes), dtype=torch.int64, device=self.device)]
+        for start in range(0, len(pixels), chunk):
+            values = self._shown(pixels[start : start + chunk], variant, first_image + start)
+            for index, node, value, _ in self.graph.steps():
+                values = self._step(index, node, value, values, variant)
+            results.append(values.to(torch.int64))
+        return torch.cat(results)
+
+    def _checked(self, images: np.ndarray | Tensor) -> Tensor:
+        """``images`` as int64 on the device; raises ``ValueError`` when they are not the input."""
+        pixels = torch.as_tensor(images, device=self.device)
+        shape, most = self.graph.input.shape, (1 << self.graph.input.planes.bits) - 1
+        if pixels.is_floating_point() or pixels.is_complex():
+            raise ValueError(f"Images must be integers, not {pixels.dtype}")
+        if tuple(pixels.shape[1:]) != shape or pixels.ndim == 0:
+            raise ValueError(f"Images must be (batch, *{shape}), not {tuple(pixels.shape)}")
+        pixels = pixels.to(torch.int64)
+        if len(pixels) and not 0 <= int(pixels.min()) <= int(pixels.max()) <= most:
+            low, high = int(pixels.min()), int(pixels.max())
+            raise ValueError(f"Pixels must be 0 to {most}, not {low} to {high}")
+        return pixels
+
+    def _shown(self, pixels: Tensor, variant: int, first_image: int) -> Tensor:
+        """The plane-weighted sum of the -1/+1 planes of each pixel, float64 of the same shape."""
+        planes = self.graph.input.planes
+        if not isinstance(planes, Stochastic):
+            return (2 * pixels - ((1 << planes.bits) - 1)).to(torch.float64)
+        count = planes.presentations[variant]
+        shown = []
+        for image, flat in enumerate(pixels.flatten(1), start=first_image):
+            draws = stochastic_thresholds(planes.bits, planes.seed, image, count, len(flat))
+            levels = torch.from_numpy(draws.astype(np.int64)).to(self.device)
+            shown.append(2 * (flat >= levels).sum(dim=0) - count)
+        return torch.stack(shown).reshape(pixels.shape).to(torch.float64)
+
+    def _step(self, index: int, node, value: Value, values: Tensor, variant: int) -> Tensor:
+        """What ``node`` makes of ``values`` (batch, *value.shape): -1/+1 bits, or scores."""
+        match node:
+            case Flatten():
+                return values.flatten(1)
+            case MaxPool():
+                return _pool(node, values)
+        total = sum(value.planes.weights(variant))
+        weights = self._weights[index].to(_exact(node.weights, total))
+        values = values.to(weights.dtype)
+        match node:
+            case Conv():
+                return self._conv(node, weights, values, total, variant)
+            case Dense():
+                least = self._least(node, node.weights.fan_in, total, variant)
+                return torch.where(values @ weights.T >= least[0], 1.0, -1.0)
+            case Head():
+                offsets = torch.from_numpy(node.offsets[variant].copy()).to(self.device)
+                return (values @ weights.T).to(torch.int64) + offsets
+        raise TypeError(f"{type(node).__name__} is not a node of a graph")
+
+    def _conv(
+        self, node: Conv, weights: Tensor, values: Tensor, total: int, variant: int
+    ) -> Tensor:
+        """Convolution as a matrix product over unfolded windows (batch, *positions, taps)."""
+        axes, size = len(node.kernel), tuple(values.shape[2:])
+        fill = {Fill.MINUS: -total, Fill.PLUS: total, Fill.ABSENT: 0}[node.fill]
+        # functional.pad counts axes from the last.
+        margins = [p for pad in reversed(node.padding) for p in (pad, pad)]
+        windows = functional.pad(values, margins, value=fill)
+        for axis in range(axes):
+            windows = windows.unfold(2 + axis, node.kernel[axis], node.stride[axis])
+        sums = windows.movedim(1, 1 + axes).flatten(1 + axes) @ weights.T
+        taps, position_class = node.present_taps(size)
+        present = taps.reshape(len(taps), -1).sum(axis=1) * node.weights.sign.shape[1]
+        least = self._least(node, present[:, None], total, variant)
+        fires = sums >= least[torch.from_numpy(position_class).to(self.device)]
+        return torch.where(fires, 1.0, -1.0).movedim(-1, 1)
+
+    def _least(self, node: Conv | Dense, present, total: int, variant: int) -> Tensor:
+        """Least signed sum at which each neuron fires, (classes, outputs).
+
+        A ternary threshold is one already; ``p`` agreeing bits of ``present`` are a signed sum of
+        ``2p - present``.
+        """
+        thresholds = node.thresholds[variant]
+        if not node.weights.ternary:
+            thresholds = 2 * thresholds - present * total
+        return torch.from_numpy(np.array(thresholds)).to(self.device)
+
+
+def _pool(node: MaxPool, values: Tensor) -> Tensor:
+    """Maximum of each window, or its minimum (the AND of its bits) in a conjunction channel."""
+    pool = functional.max_pool1d if len(node.kernel) == 1 else functional.max_pool2d
+    signs = torch.from_numpy(1.0 - 2.0 * node.conjunction).to(values)
+    signs = signs.reshape(-1, *[1] * len(node.kernel))
+    return signs * pool(signs * values, node.kernel, node.stride)
+
+
+def _exact(weights: Weights, total: int) -> torch.dtype:
+    """A float type in which every sum of ``weights`` is an exact integer."""
+    # "highest" is torch's default; at any lower setting float32 products are rounded first.
+    full = torch.get_float32_matmul_precision() == "highest"
+    small = sum_range(weights, total)[1] < 1 << 24
+    return torch.float32 if full and small else torch.float64
+
+
+def _numbers(node, value: Value) -> int:
+    """How many numbers ``node`` makes of one image, unfolded windows included."""
+    if isinstance(node, Conv):
+        return math.prod(node.output_size(value.shape[1:])) * node.weights.fan_in
+    return value.size
