@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``Recipe``: everything that decides a training run, read from a TOML file."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .data import Name
+
+Width = Annotated[int, Field(ge=1, le=1 << 16)]
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be read; the message lists every bad field with its path."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Planes(_Section):
+    """How pixels are shown to the network.
+
+    ``fixed-point`` pixels run from ``low`` to ``high`` during training; ``binary`` pixels are -1
+    and +1, the latter from ``threshold`` on.
+    """
+
+    planes: Literal["fixed-point", "binary"] = "fixed-point"
+    low: float = -1.0
+    high: float = 1.0
+    threshold: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Planes":
+        if (self.threshold is None) == (self.planes == "binary"):
+            raise ValueError("threshold belongs to binary planes, which need it")
+        if self.planes == "binary" and (self.low, self.high) != (-1.0, 1.0):
+            raise ValueError("low and high belong to fixed-point planes")
+        if self.low >= self.high:
+            raise ValueError(f"low = {self.low} must be less than high = {self.high}")
+        return self
+
+
+class Optimization(_Section):
+    """Adam on cross entropy.
+
+    Parameters
+    ----------
+    epochs, batch : passes over the training set, images per step
+    learning_rate, schedule : its peak, and what becomes of it step by step; ``cosine`` ends at 0
+    warmup : epochs in which the rate first rises linearly
+    label_smoothing : probability mass that the targets spread over all classes
+    latent_init, latent_limit : latent weights start within the one and are clipped to the other
+    validation : training images held out to measure the accuracy of each epoch
+    """
+
+    epochs: int = Field(ge=1, le=10_000)
+    batch: int = Field(ge=2, le=1 << 16)
+    learning_rate: float = Field(gt=0, le=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(default=0.0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    latent_init: float = Field(default=0.1, gt=0)
+    latent_limit: float = Field(default=1.0, gt=0)
+    validation: int = Field(default=0, ge=0)
+
+
+class Augmentation(_Section):
+    """Random distortions of the training images, drawn afresh each time, uniform within +- these.
+
+    Parameters
+    ----------
+    shift : pixels, each axis
+    rotation : degrees
+    scale, shear : fractions
+    elastic : pixels, at each knot of a coarse grid that is interpolated
+    """
+
+    shift: float = Field(default=0.0, ge=0)
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    scale: float = Field(default=0.0, ge=0, lt=1)
+    shear: float = Field(default=0.0, ge=0, lt=1)
+    elastic: float = Field(default=0.0, ge=0)
+
+
+class Recipe(_Section):
+    """A fully connected network, its data and its training."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)
+    data: Name
+    seed: int = Field(ge=0, lt=1 << 63)
+    hidden: tuple[Width, ...] = Field(min_length=1, max_length=16, strict=False)
+    weights: Literal["binary", "ternary"] = "binary"
+    input: Planes = Planes()
+    training: Optimization
+    augmentation: Augmentation = Augmentation()
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Recipe":
+        """The recipe in a TOML file; raises :class:`RecipeError`."""
+        try:
+            fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            return cls.model_validate(fields)
+        except ValidationError as error:
+            lines = [f"  {_where(e['loc'])}: {e['msg']}" for e in error.errors()]
+            raise RecipeError("\n".join([f"{path} is not a recipe:", *lines])) from None
+        except OSError as error:
+            raise RecipeError(f"{path} cannot be read: {error.strerror}") from None
+        except ValueError as error:  # not UTF-8, or not TOML
+            raise RecipeError(f"{path} is not TOML: {error}") from None
+
+
+def _where(location: tuple[int | str, ...]) -> str:
+    return ".".join(map(str, location)) or "recipe"
