@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checkpoints: the whole state of a training run in one file that is always complete."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_FORMAT = 1
+_MAX_BYTES = 4 << 30
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be resumed; the message names the file and the way out."""
+
+
+def save_checkpoint(path: Path, run: dict[str, str], state: dict[str, Any]) -> None:
+    """Writes ``state`` so that ``path`` holds the old or the new checkpoint, never a part of one.
+
+    ``run`` identifies the training run, for :func:`load_checkpoint` to compare.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            torch.save({"format": _FORMAT, "run": run, "state": state}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path, run: dict[str, str]) -> dict[str, Any] | None:
+    """The state in ``path``, or ``None`` when there is no such file.
+
+    Raises :class:`CheckpointError` when it is unreadable or belongs to another run than ``run``.
+    """
+    if not path.exists():
+        return None
+    remedy = "Delete it, train in another directory, or start over without resuming"
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict) or content.get("format") != _FORMAT:
+            raise ValueError(f"it has no format {_FORMAT}")
+        found, state = content["run"], content["state"]
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise CheckpointError(f"{path} is not a checkpoint: {reason[0]}. {remedy}") from None
+    differing = [key for key in run if found.get(key) != run[key]]
+    if differing:
+        raise CheckpointError(f"{path} is of another {' and '.join(differing)}. {remedy}")
+    return state

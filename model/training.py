@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Training: a recipe becomes a trained network and its graph, resumable after every epoch."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from scipy.stats import binomtest
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .augmentation import distort
+from .checkpoint import load_checkpoint, save_checkpoint
+from .data import Dataset, load
+from .export import export
+from .generators import mix
+from .graph import Graph
+from .layers import BinaryLinear, Pixels, mlp
+from .recipe import Optimization, Recipe
+from .reference import Reference
+
+CHECKPOINT = "checkpoint.pt"
+_INIT, _SPLIT, _EPOCH = range(3)  # streams of random numbers
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one pass over the training set measured; accuracies are fractions.
+
+    ``loss`` and ``accuracy`` are means over the distorted images, each before the step it led to;
+    ``validation`` is the accuracy on the images held out, ``None`` when there are none.
+    """
+
+    number: int
+    loss: float
+    accuracy: float
+    validation: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network: ``graph`` got ``correct`` of ``images`` test images right."""
+
+    graph: Graph
+    model: nn.Sequential
+    images: int
+    correct: int
+    history: tuple[Epoch, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the test images that the graph labels rightly."""
+        return self.correct / self.images
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson 95 % interval of the accuracy."""
+        result = binomtest(self.correct, self.images).proportion_ci(0.95, method="wilson")
+        return float(result.low), float(result.high)
+
+
+def train(
+    recipe: Recipe,
+    directory: str | Path,
+    *,
+    data: Dataset | None = None,
+    resume: bool = True,
+    progress: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Trains ``recipe``, exports the network after the last epoch and measures it.
+
+    ``directory`` gets a checkpoint after each epoch, from which a later call with the same recipe
+    and data continues. All random numbers derive from the recipe's seed and the epoch, so on one
+    machine, with one number of threads, a resumed run equals an uninterrupted one bit for bit. The
+    test set is used once, at the end.
+
+    Parameters
+    ----------
+    data : by default the recipe's data set, read by :func:`~twincell.model.data.load`
+    resume : whether to continue from a checkpoint that is there, or to overwrite it
+    progress : called after each epoch; by default a bar on a terminal's standard error
+
+    Raises ``DataError`` or ``CheckpointError``.
+    """
+    data = _prepared(recipe, data or load(recipe.data))
+    run = _Run(recipe, data)
+    path = Path(directory) / CHECKPOINT
+    identity = {"recipe": recipe.model_dump_json(), "data set": data.digest()}
+    if resume and (state := load_checkpoint(path, identity)):
+        run.restore(state)
+    with _reporting(recipe, progress) as report:
+        for number in range(len(run.history), recipe.training.epochs):
+            run.history.append(run.epoch(number))
+            save_checkpoint(path, identity, run.state())
+            report(run.history[-1])
+    graph = export(run.model, recipe.name, (math.prod(data.shape),))
+    correct = _correct(graph, torch.tensor(data.test_images), torch.tensor(data.test_labels))
+    return Trained(graph, run.model, len(data.test_labels), correct, tuple(run.history))
+
+
+class _Run:
+    """The state of one training run, and what an epoch does to it."""
+
+    def __init__(self, recipe: Recipe, data: Dataset):
+        self.recipe = recipe
+        options = recipe.training
+        images, labels = torch.tensor(data.train_images), torch.tensor(data.train_labels)
+        order = torch.randperm(len(images), generator=_draws(recipe, _SPLIT))
+        if not options.validation <= len(images) - options.batch:
+            raise ValueError(
+                f"{len(images)} training images are too few for a batch of {options.batch} "
+                f"besides {options.validation} for validation"
+            )
+        held, used = order[: options.validation], order[options.validation :]
+        self.held = images[held], labels[held]
+        self.used = images[used], labels[used].to(torch.int64)
+        self.model = _network(recipe, data)
+        self.optimizer = torch.optim.Adam(
+            self.model.parameters(), lr=options.learning_rate, fused=True
+        )
+        self.history: list[Epoch] = []
+
+    def epoch(self, number: int) -> Epoch:
+        """Trains on every image once; a last partial batch is left out."""
+        options = self.recipe.training
+        images, labels = self.used
+        draws = _draws(self.recipe, _EPOCH, number)
+        batches = torch.randperm(len(images), generator=draws).split(options.batch)
+        steps = len(images) // options.batch
+        self.model.train()
+        loss, correct = 0.0, 0
+        for index, batch in enumerate(batches[:steps]):
+            self.optimizer.param_groups[0]["lr"] = _rate(options, number + index / steps)
+            inputs = distort(images[batch].float(), self.recipe.augmentation, draws)
+            step_loss, step_correct = self._step(inputs.flatten(1), labels[batch])
+            loss, correct = loss + step_loss / steps, correct + step_correct
+        accuracy = correct / (steps * options.batch)
+        return Epoch(number + 1, loss, accuracy, self._validate())
+
+    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[float, int]:
+        """One step of the optimizer: the batch's mean loss and how many it got right before."""
+        options = self.recipe.training
+        self.optimizer.zero_grad()
+        logits = self.model(inputs)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
+        loss.backward()
+        self.optimizer.step()
+        with torch.no_grad():
+            for module in self.model:
+                if isinstance(module, BinaryLinear):
+                    module.latent.clamp_(-options.latent_limit, options.latent_limit)
+        return loss.item(), int((logits.argmax(dim=1) == labels).sum())
+
+    def _validate(self) -> float | None:
+        images, labels = self.held
+        if not len(images):
+            return None
+        self.model.eval()
+        with torch.no_grad():
+            return float((self.model(images.flatten(1)).argmax(dim=1) == labels).float().mean())
+
+    def state(self) -> dict:
+        """All that a later run needs to continue."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+        }
+
+    def restore(self, state: dict) -> None:
+        """The inverse of :meth:`state`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history = [Epoch(**epoch) for epoch in state["history"]]
+
+
+def _prepared(recipe: Recipe, data: Dataset) -> Dataset:
+    """The images as the recipe shows them."""
+    return data if recipe.input.threshold is None else data.binarized(recipe.input.threshold)
+
+
+def _network(recipe: Recipe, data: Dataset) -> nn.Sequential:
+    """The untrained network; the global random state is left as it was."""
+    pixels = Pixels(data.bits, recipe.input.low, recipe.input.high)
+    inputs, ternary = math.prod(data.shape), recipe.weights == "ternary"
+    init = recipe.training.latent_init
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_draws(recipe, _INIT).initial_seed())
+        return mlp(inputs, recipe.hidden, data.classes, pixels, ternary=ternary, init=init)
+
+
+def _draws(recipe: Recipe, *stream: int) -> torch.Generator:
+    """A generator of its own for each purpose and epoch."""
+    return torch.Generator().manual_seed(mix(recipe.seed, *stream) >> 1)
+
+
+def _rate(options: Optimization, epoch: float) -> float:
+    """The learning rate after ``epoch`` epochs, fractions included."""
+    if epoch < options.warmup:
+        return options.learning_rate * epoch / options.warmup
+    if options.schedule == "constant":
+        return options.learning_rate
+    done = (epoch - options.warmup) / max(options.epochs - options.warmup, 1e-9)
+    return options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _correct(graph: Graph, images: Tensor, labels: Tensor) -> int:
+    scores = Reference(graph).scores(images.flatten(1))
+    return int((scores.argmax(dim=1) == labels).sum())
+
+
+@contextmanager
+def _reporting(
+    recipe: Recipe, progress: Callable[[Epoch], None] | None
+) -> Iterator[Callable[[Epoch], None]]:
+    """``progress``, or a bar on a terminal; rich itself honours NO_COLOR."""
+    console = Console(stderr=True)
+    if progress is not None or not console.is_terminal:
+        yield progress or (lambda epoch: None)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task(f"train {recipe.name}", total=recipe.training.epochs)
+
+        def show(epoch: Epoch) -> None:
+            text = f"train {recipe.name}: epoch {epoch.number}, accuracy {epoch.accuracy:.4f}"
+            bars.update(task, completed=epoch.number, description=text)
+
+        yield show
