@@ -110,6 +110,8 @@ class Reference:
                 return values.flatten(1)
             case MaxPool():
                 return _pool(node, values)
+        if value.planes.variants == 1:
+            variant = 0  # only the layer that reads the planes has others
         total = sum(value.planes.weights(variant))
         weights = self._weights[index].to(_exact(node.weights, total))
         values = values.to(weights.dtype)
