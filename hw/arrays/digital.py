@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An array of ordinary memory and XNOR gates."""
+
+import numpy as np
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+
+from .signature import ArraySignature
+
+
+class DigitalArray(wiring.Component):
+    """Block RAM and XNOR gates behind :class:`ArraySignature`.
+
+    A read is accepted every cycle and leaves one cycle later; while the sink stalls it is held. A
+    word line is programmed every cycle; a read of the same word line in the same cycle returns
+    what was stored before.
+
+    Parameters
+    ----------
+    sign : uint8 (rows, columns), the stored signs
+    active : uint8 of the same shape for ternary weights, ``None`` for binary ones
+    """
+
+    cycles_per_read = 1
+    latency = 1
+
+    def __init__(self, sign: np.ndarray, active: np.ndarray | None = None):
+        sign = np.asarray(sign, dtype=np.uint8)
+        if sign.ndim != 2 or (active is not None and np.shape(active) != sign.shape):
+            shapes = [np.shape(bits) for bits in (sign, active) if bits is not None]
+            raise ValueError(f"Contents must be bits (rows, columns), not {shapes}")
+        self.contents = sign if active is None else np.hstack([sign, np.asarray(active, np.uint8)])
+        self.ternary = active is not None
+        super().__init__(ArraySignature(*sign.shape))
+
+    def elaborate(self, platform):
+        m = Module()
+        rows, columns = self.signature.rows, self.signature.columns
+        width = self.contents.shape[1]
+        words = [int.from_bytes(row, "little") for row in _octets(self.contents)]
+        words += [0] * (max(rows, 2) - rows)
+        m.submodules.memory = memory = Memory(shape=width, depth=len(words), init=words)
+
+        write = memory.write_port()
+        m.d.comb += [
+            self.i_program.ready.eq(1),
+            write.en.eq(self.i_program.valid),
+            write.addr.eq(self.i_program.payload.row),
+            write.data[:columns].eq(self.i_program.payload.sign),
+        ]
+        if self.ternary:
+            m.d.comb += write.data[columns:].eq(self.i_program.payload.active)
+
+        # The read port and the registered inputs move together, and hold while the sink stalls.
+        read = memory.read_port()
+        accept = Signal()
+        inputs, enable = Signal(columns), Signal(columns)
+        m.d.comb += [
+            self.i.ready.eq(~self.o.valid | self.o.ready),
+            accept.eq(self.i.valid & self.i.ready),
+            read.en.eq(accept),
+            read.addr.eq(self.i.payload.row),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += self.o.valid.eq(self.i.valid)
+        with m.If(accept):
+            m.d.sync += [
+                inputs.eq(self.i.payload.inputs),
+                enable.eq(self.i.payload.enable),
+            ]
+
+        active = read.data[columns:] & enable if self.ternary else enable
+        m.d.comb += [
+            self.o.payload.active.eq(active),
+            self.o.payload.agree.eq(~(inputs ^ read.data[:columns]) & active),
+        ]
+        return m
+
+
+def _octets(bits: np.ndarray) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(bits, axis=1, bitorder="little")]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A fully connected layer: words of pixels in, bits of neurons out."""
+
+from amaranth.hdl import Cat, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..model import nodes
+from .gearbox import vector_stream
+from .outbox import Outbox
+from .plan import LayerPlan
+from .sums import Sums
+
+
+class Dense(wiring.Component):
+    """Computes a :class:`~twincell.model.nodes.Dense` node as its plan says.
+
+    A vector takes ``layer.cycles`` cycles, and vectors follow each other without a bubble. The
+    neurons of a group leave as one beat. A stall at the output stops the layer at the start of a
+    later group; a group that was started always completes.
+
+    Parameters
+    ----------
+    node : weights and thresholds
+    layer : the plan
+    array : the memory, a component of ``ArraySignature(layer.rows, layer.columns)`` that holds
+        ``layer.word_lines`` of the weights
+
+    Members
+    -------
+    i : In(stream of words of ``layer.lanes`` pixels)
+    o : Out(stream of ``layer.neurons`` bits)
+    """
+
+    def __init__(self, node: nodes.Dense, layer: LayerPlan, array: wiring.Component):
+        self.layer = layer
+        # The sign of sum - T is the decision.
+        self.sums = Sums(layer, array, -node.thresholds[0, 0], halve=False)
+        super().__init__(
+            {
+                "i": In(vector_stream(layer.planes, layer.lanes)),
+                "o": Out(vector_stream(1, layer.neurons)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        interval = self.layer.reads_per_group
+        depth = Outbox.depth_for(interval + self.sums.latency, interval)
+        m.submodules.sums = sums = self.sums
+        m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)
+        connect(m, flipped(self.i), sums.i)
+        connect(m, outbox.o, flipped(self.o))
+        m.d.comb += [
+            sums.room.eq(outbox.room),
+            outbox.reserve.eq(sums.started),
+            outbox.put.eq(sums.valid),
+            outbox.beat.eq(Cat(total >= 0 for total in sums.totals)),
+        ]
+        return m

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The output layer: scores of the classes and the class of the greatest."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..model import nodes
+from .gearbox import vector_stream
+from .outbox import Outbox
+from .plan import LayerPlan
+from .sums import Sums
+
+
+def beat_layout(score: Shape, neurons: int, classes: int) -> data.StructLayout:
+    """A beat of scores: ``scores`` in class order, ``label`` (of the beat that is ``last``)."""
+    return data.StructLayout(
+        {
+            "scores": data.ArrayLayout(score, neurons),
+            "label": range(max(classes, 2)),
+            "last": 1,
+        }
+    )
+
+
+class Greatest(wiring.Component):
+    """Scores of one image in groups: the index of the greatest, the lowest of equal ones.
+
+    Takes a group every cycle; a tree of comparisons with a register after each level, then one
+    comparison with the best of the groups before. The beat leaves ``delay`` cycles later.
+
+    Parameters
+    ----------
+    score : shape of a score
+    neurons : scores of a group
+    classes : scores of an image; those beyond it in the last group are never the greatest
+
+    Members
+    -------
+    valid, scores : In, a group
+    o_valid, beat : Out
+    """
+
+    def __init__(self, score: Shape, neurons: int, classes: int):
+        self.score = score
+        self.neurons = neurons
+        self.classes = classes
+        layout = beat_layout(score, neurons, classes)
+        super().__init__(
+            {
+                "valid": In(1),
+                "scores": In(data.ArrayLayout(score, neurons)),
+                "o_valid": Out(1),
+                "beat": Out(layout),
+            }
+        )
+
+    @property
+    def delay(self) -> int:
+        """Cycles from a group to its beat."""
+        return 1 + (self.neurons - 1).bit_length()
+
+    def elaborate(self, platform):
+        m = Module()
+        groups = -(-self.classes // self.neurons)
+        least = Const(-(1 << (self.score.width - 1)), self.score)
+        surplus = groups * self.neurons - self.classes
+
+        arriving = Signal(range(groups))
+        with m.If(self.valid):
+            m.d.sync += arriving.eq(Mux(arriving == groups - 1, 0, arriving + 1))
+        candidates: list[tuple[Value, Value]] = []
+        for neuron in range(self.neurons):
+            score = self.scores[neuron]
+            if neuron >= self.neurons - surplus:
+                score = Mux(arriving == groups - 1, least, score)
+            candidates.append((score, Const(neuron, range(max(self.neurons, 2)))))
+
+        valid, scores = self.valid, self.scores.as_value()
+        while len(candidates) > 1:
+            candidates = [
+                _greater(m, *pair) for pair in zip(candidates[::2], candidates[1::2], strict=False)
+            ] + [_register(m, last) for last in candidates[len(candidates) & ~1 :]]
+            valid, scores = _register(m, (valid, scores))
+
+        (best, index), leaving, base = (
+            candidates[0],
+            Signal(range(groups)),
+            Signal(self.beat.label.shape()),
+        )
+        running, label = Signal(self.score), Signal.like(base)
+        better = (leaving == 0) | (best > running)
+        last = leaving == groups - 1
+        with m.If(valid):
+            m.d.sync += [
+                leaving.eq(Mux(last, 0, leaving + 1)),
+                base.eq(Mux(last, 0, base + self.neurons)),
+                self.beat.last.eq(last),
+            ]
+            with m.If(better):
+                m.d.sync += [running.eq(best), label.eq(base + index)]
+        m.d.sync += [self.o_valid.eq(valid), self.beat.scores.eq(scores)]
+        m.d.comb += self.beat.label.eq(label)
+        return m
+
+
+def _register(m: Module, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    registers = tuple(Signal(value.shape(), name="level") for value in values)
+    m.d.sync += [register.eq(value) for register, value in zip(registers, values, strict=True)]
+    return registers
+
+
+def _greater(m: Module, low: tuple[Value, Value], high: tuple[Value, Value]) -> tuple[Value, ...]:
+    """The greater of two candidates, the first if equal, registered."""
+    take = high[0] > low[0]
+    return _register(m, tuple(Mux(take, *pair) for pair in zip(high, low, strict=True)))
+
+
+class Head(wiring.Component):
+    """Computes a :class:`~twincell.model.nodes.Head` node as its plan says.
+
+    An image takes ``layer.cycles`` cycles. Each group of classes leaves as one beat, the last of
+    them with the label. Stalls at the output act as in :class:`~.dense.Dense`.
+
+    Parameters
+    ----------
+    node : weights and offsets
+    layer : the plan
+    array : the memory, a component of ``ArraySignature(layer.rows, layer.columns)`` that holds
+        ``layer.word_lines`` of the weights
+
+    Members
+    -------
+    i : In(stream of words of ``layer.lanes`` pixels)
+    o : Out(stream of :func:`beat_layout`)
+    """
+
+    def __init__(self, node: nodes.Head, layer: LayerPlan, array: wiring.Component):
+        self.layer = layer
+        # Binary weights: score = 2 p - n + offset, whose lowest bit no popcount changes.
+        binary = not layer.ternary
+        constants = node.offsets[0] - binary * layer.inputs * ((1 << layer.planes) - 1)
+        self.sums = Sums(layer, array, constants, halve=binary)
+        total = self.sums.total_shape
+        self.score_shape = Shape(total.width + binary, signed=True)
+        super().__init__(
+            {
+                "i": In(vector_stream(layer.planes, layer.lanes)),
+                "o": Out(
+                    stream.Signature(beat_layout(self.score_shape, layer.neurons, layer.outputs))
+                ),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.layer
+        m.submodules.sums = sums = self.sums
+        m.submodules.greatest = greatest = Greatest(self.score_shape, layer.neurons, layer.outputs)
+        interval = layer.reads_per_group
+        depth = Outbox.depth_for(interval + sums.latency + greatest.delay, interval)
+        m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)
+        connect(m, flipped(self.i), sums.i)
+        connect(m, outbox.o, flipped(self.o))
+        for neuron in range(layer.neurons):
+            score = Cat(sums.rests[neuron : neuron + 1], sums.totals[neuron])
+            m.d.comb += greatest.scores[neuron].eq(score.as_signed())
+        m.d.comb += [
+            greatest.valid.eq(sums.valid),
+            sums.room.eq(outbox.room),
+            outbox.reserve.eq(sums.started),
+            outbox.put.eq(greatest.o_valid),
+            outbox.beat.eq(greatest.beat),
+        ]
+        return m

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The network: layers joined by streams, working on successive images at the same time."""
+
+from amaranth.hdl import Module
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..model.graph import Graph
+from .arrays.digital import DigitalArray
+from .dense import Dense
+from .gearbox import Gearbox, vector_stream
+from .head import Head, beat_layout
+from .plan import LayerPlan, Plan
+
+
+class Network(wiring.Component):
+    """A graph as hardware, as its plan says.
+
+    An image is ``plan.input_beats`` beats of pixels and becomes the beats of scores of its head.
+    In steady state an image takes ``plan.cycles_per_image`` cycles; stalls on either side lose
+    nothing.
+
+    Parameters
+    ----------
+    graph : what is computed
+    plan : how; made for this graph
+
+    Members
+    -------
+    i : In(stream of ``plan.pixels_per_beat`` pixels)
+    o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
+    """
+
+    def __init__(self, graph: Graph, plan: Plan):
+        nodes = [graph.nodes[layer.node] for layer in plan.layers]
+        shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
+        found = [getattr(node, "weights", None) for node in nodes]
+        if [None if w is None else w.sign.shape for w in found] != shapes:
+            raise ValueError(f"The plan of {plan.network!r} was not made for {graph.name!r}")
+        self.graph = graph
+        self.plan = plan
+        *hidden, head = zip(nodes, plan.layers, strict=True)
+        self.layers = [Dense(node, layer, _array(node, layer)) for node, layer in hidden]
+        self.head = Head(head[0], head[1], _array(*head))
+        last = plan.layers[-1]
+        scores = beat_layout(self.head.score_shape, last.neurons, last.outputs)
+        super().__init__(
+            {
+                "i": In(vector_stream(plan.pixel_bits, plan.pixels_per_beat)),
+                "o": Out(stream.Signature(scores)),
+            }
+        )
+
+    def elaborate(self, platform):
+        # pixels -> [gearbox -> layer] ... -> [gearbox -> head] -> scores
+        m = Module()
+        source, size = flipped(self.i), self.plan.pixels_per_beat
+        for layer, component in zip(self.plan.layers, [*self.layers, self.head], strict=True):
+            gearbox = Gearbox(layer.planes, layer.inputs, size, layer.lanes)
+            m.submodules[f"{layer.name}_words"] = gearbox
+            m.submodules[layer.name] = component
+            connect(m, source, gearbox.i)
+            connect(m, gearbox.o, component.i)
+            source, size = component.o, layer.neurons
+        connect(m, source, flipped(self.o))
+        return m
+
+    def about(self) -> dict:
+        """What a bench or host needs to know of the streams, as plain data."""
+        plan, head = self.plan, self.plan.layers[-1]
+        return {
+            "name": self.graph.name,
+            "pixels": plan.pixels,
+            "pixel_bits": plan.pixel_bits,
+            "pixels_per_beat": plan.pixels_per_beat,
+            "input_beats": plan.input_beats,
+            "classes": head.outputs,
+            "scores_per_beat": head.neurons,
+            "output_beats": head.groups,
+            "planned_cycles_per_image": plan.cycles_per_image,
+        }
+
+
+def _array(node, layer: LayerPlan) -> DigitalArray:
+    """The array of a layer, holding its weights."""
+    weights = node.weights
+    active = None if weights.active is None else layer.word_lines(weights.active)
+    return DigitalArray(layer.word_lines(weights.sign), active)

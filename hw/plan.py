@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How a network is computed: lanes, folds, word lines and cycles. Arithmetic, no hardware.
+
+A layer of ``n`` inputs and ``m`` outputs reads its array once a cycle. A read covers ``lanes``
+inputs of ``neurons`` neurons, so a vector takes ``planes * ceil(n / lanes) * ceil(m / neurons)``
+reads. Layers work on successive images at the same time, so an image takes as many cycles as the
+slowest layer.
+"""
+
+import bisect
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..model.graph import Graph
+from ..model.nodes import Dense, Flatten, Head
+from ..model.planes import Binary, FixedPoint
+from .gearbox import beats
+
+DEFAULT_LANES = 512
+MAX_LANES = 1 << 16  # of one layer
+
+
+class PlanError(ValueError):
+    """A network or a budget that does not fit; the message names the number that does not."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a network may cost, or how fast it must be.
+
+    Parameters
+    ----------
+    lanes : XNORs a cycle of all layers together; with nothing else given, the fastest network that
+        stays within them is planned
+    images_per_second : with it, the smallest network that reaches this rate at ``clock``
+    clock : in hertz
+    """
+
+    lanes: int | None = None
+    images_per_second: float | None = None
+    clock: float = 100e6
+
+    def __post_init__(self):
+        if self.lanes is not None and not (isinstance(self.lanes, int) and self.lanes >= 1):
+            raise PlanError(f"Lanes must be a positive integer, not {self.lanes!r}")
+        rate = self.images_per_second
+        if rate is not None and not (math.isfinite(rate) and rate > 0):
+            raise PlanError(f"Images per second must be a positive number, not {rate!r}")
+        if not (math.isfinite(self.clock) and self.clock > 0):
+            raise PlanError(f"The clock must be a positive number of hertz, not {self.clock!r}")
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """How one dense layer or head is computed, inputs on columns.
+
+    Word line ``group * folds + fold`` holds, for each of the ``neurons`` of a group side by side,
+    the synapses of ``lanes`` inputs. The last group and the last fold may be partial.
+
+    Parameters
+    ----------
+    name : of the component
+    node : index in the graph
+    inputs, outputs : n and m
+    planes : bit-planes of an input, plane weights 2^k
+    ternary : whether synapses can be zero
+    lanes : inputs of one read
+    neurons : neurons of one read
+    """
+
+    name: str
+    node: int
+    inputs: int
+    outputs: int
+    planes: int
+    ternary: bool
+    lanes: int
+    neurons: int
+
+    @property
+    def folds(self) -> int:
+        """Reads that cover all inputs of a plane."""
+        return beats(self.inputs, self.lanes)
+
+    @property
+    def groups(self) -> int:
+        """Groups of neurons."""
+        return beats(self.outputs, self.neurons)
+
+    @property
+    def rows(self) -> int:
+        """Word lines of the array."""
+        return self.groups * self.folds
+
+    @property
+    def columns(self) -> int:
+        """Columns of the array: the XNORs of a cycle."""
+        return self.lanes * self.neurons
+
+    @property
+    def reads_per_group(self) -> int:
+        """Reads that give ``neurons`` sums."""
+        return self.planes * self.folds
+
+    @property
+    def reads(self) -> int:
+        """Reads an image."""
+        return self.groups * self.reads_per_group
+
+    @property
+    def cycles(self) -> int:
+        """Cycles an image keeps the layer busy: one a read."""
+        return self.reads
+
+    @property
+    def overhead(self) -> int:
+        """Rough logic cells beside the lanes: an accumulator and a threshold for each neuron, and
+        for each lane of a read the memory port and the choice of a plane. It decides between
+        foldings of equal lanes and cycles, and nothing else."""
+        return 30 * self.neurons + 3 * self.lanes * self.planes
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of the array, the unused ones of partial tiles included."""
+        return self.rows * self.columns * (2 if self.ternary else 1)
+
+    def word_lines(self, synapses: np.ndarray) -> np.ndarray:
+        """Bits (outputs, inputs) laid out as (rows, columns); unused cells are 0."""
+        padded = np.zeros((self.groups * self.neurons, self.folds * self.lanes), dtype=np.uint8)
+        padded[: self.outputs, : self.inputs] = synapses
+        tiles = padded.reshape(self.groups, self.neurons, self.folds, self.lanes)
+        return tiles.transpose(0, 2, 1, 3).reshape(self.rows, self.columns)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a graph is computed.
+
+    Parameters
+    ----------
+    network : the graph's name
+    layers : in order; the last is the head
+    pixels, pixel_bits : of an image
+    pixels_per_beat : pixels of a beat of the input stream
+    """
+
+    network: str
+    layers: tuple[LayerPlan, ...]
+    pixels: int
+    pixel_bits: int
+    pixels_per_beat: int
+
+    @property
+    def input_beats(self) -> int:
+        """Beats of an image on the input stream."""
+        return beats(self.pixels, self.pixels_per_beat)
+
+    @cached_property
+    def cycles_per_image(self) -> int:
+        """Cycles between images in steady state: those of the slowest layer."""
+        return max(layer.cycles for layer in self.layers)
+
+    @property
+    def lanes(self) -> int:
+        """XNORs a cycle of all layers."""
+        return sum(layer.columns for layer in self.layers)
+
+    @property
+    def memory_bits(self) -> int:
+        """Bits of all arrays."""
+        return sum(layer.memory_bits for layer in self.layers)
+
+    def images_per_second(self, clock: float) -> float:
+        """Rate in steady state at a clock in hertz."""
+        return clock / self.cycles_per_image
+
+
+def plan(graph: Graph, budget: Budget | None = None) -> Plan:
+    """The plan of ``graph`` within ``budget`` (default: DEFAULT_LANES lanes).
+
+    Raises :class:`PlanError` when the graph has a node without hardware, or when the budget does
+    not fit.
+    """
+    budget = budget or Budget(lanes=DEFAULT_LANES)
+    if budget.lanes is None and budget.images_per_second is None:
+        budget = Budget(DEFAULT_LANES, None, budget.clock)
+    menus = [_foldings(layer) for layer in _layers(graph)]
+    if budget.images_per_second is None:
+        layers = _fastest(menus, budget.lanes or DEFAULT_LANES)
+    else:
+        layers = _smallest(menus, budget)
+    most = max(layer.cycles for layer in layers)
+    pixels = graph.values[0].size
+    # Beats of a size that divides the first layer's words need no odd gearbox.
+    sizes = [size for size in _divisors(layers[0].lanes) if beats(pixels, size) <= most]
+    return Plan(graph.name, tuple(layers), pixels, graph.input.planes.bits, min(sizes))
+
+
+def _layers(graph: Graph) -> Iterator[LayerPlan]:
+    """Each layer on a single lane; raises PlanError for what has no hardware."""
+    planes = graph.input.planes
+    if not isinstance(planes, Binary | FixedPoint):
+        raise PlanError(f"{graph.name}: {type(planes).__name__} inputs have no hardware")
+    for index, node, value, _ in graph.steps():
+        match node:
+            case Flatten():
+                continue
+            case Dense() | Head():
+                weights = node.weights
+                yield LayerPlan(
+                    name="head" if isinstance(node, Head) else f"layer{index}",
+                    node=index,
+                    inputs=weights.fan_in,
+                    outputs=weights.outputs,
+                    planes=value.planes.bits,
+                    ternary=weights.ternary,
+                    lanes=1,
+                    neurons=1,
+                )
+            case _:
+                where = f"{graph.name}: node {index} ({type(node).__name__})"
+                raise PlanError(f"{where} has no hardware; Dense, Flatten and Head do")
+
+
+def _foldings(layer: LayerPlan) -> list[LayerPlan]:
+    """Foldings of which none is both no larger and faster than another, smallest first."""
+    every = [
+        replace(layer, lanes=lanes, neurons=neurons)
+        for lanes, neurons in itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
+        if lanes * neurons <= MAX_LANES
+    ]
+    every.sort(key=lambda folding: (folding.columns, folding.cycles, folding.overhead))
+    best: list[LayerPlan] = []
+    for folding in every:
+        if not best or folding.cycles < best[-1].cycles:
+            best.append(folding)
+    return best
+
+
+def _within(menu: list[LayerPlan], cycles: int) -> LayerPlan | None:
+    """The smallest folding of at most ``cycles``."""
+    return next((folding for folding in menu if folding.cycles <= cycles), None)
+
+
+def _fastest(menus: list[list[LayerPlan]], lanes: int) -> list[LayerPlan]:
+    """The foldings of fewest cycles within ``lanes``."""
+
+    def fit(cycles: int) -> list[LayerPlan] | None:
+        chosen = [folding for menu in menus if (folding := _within(menu, cycles)) is not None]
+        fits = len(chosen) == len(menus) and sum(folding.columns for folding in chosen) <= lanes
+        return chosen if fits else None
+
+    targets = sorted({folding.cycles for menu in menus for folding in menu})
+    # Whatever fits in some cycles fits in more.
+    first = bisect.bisect_left(targets, True, key=lambda cycles: fit(cycles) is not None)
+    if first == len(targets):
+        raise PlanError(f"{lanes} lanes are not enough: {len(menus)} layers need one each")
+    return fit(targets[first]) or []
+
+
+def _smallest(menus: list[list[LayerPlan]], budget: Budget) -> list[LayerPlan]:
+    """The smallest foldings that reach the budget's rate."""
+    rate = budget.images_per_second or 0.0
+    cycles = math.floor(budget.clock / rate)
+    clock = f"{budget.clock / 1e6:g} MHz"
+    wanted = f"{rate:g} images per second at {clock} leave {cycles} cycles an image"
+    layers = []
+    for menu in menus:
+        folding = _within(menu, cycles)
+        if folding is None:
+            least = menu[-1]
+            limit = f"{least.cycles}, with {least.columns} lanes"
+            raise PlanError(f"{wanted}, but {least.name} takes at least {limit}")
+        layers.append(folding)
+    lanes = sum(layer.columns for layer in layers)
+    if budget.lanes is not None and lanes > budget.lanes:
+        raise PlanError(f"{wanted} and so take {lanes} lanes, more than the {budget.lanes} allowed")
+    return layers
+
+
+def _divisors(n: int) -> list[int]:
+    small = [d for d in range(1, math.isqrt(n) + 1) if n % d == 0]
+    return sorted({*small, *(n // d for d in small)})
+
+
+def _sizes(n: int) -> list[int]:
+    """Sizes of a beat worth having for ``n`` elements: powers of two, and what divides ``n``."""
+    return sorted({*_divisors(n), *(1 << k for k in range(n.bit_length()) if 1 << k <= n)})

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The heart of a layer, inputs on columns: reads of an array become sums of neurons."""
+
+import numpy as np
+from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .gearbox import vector_stream
+from .plan import LayerPlan
+from .planes import PlaneBuffer
+from .popcount import Popcount
+from .threshold import Accumulator, range_shape
+
+
+class Reads(wiring.Component):
+    """Walks through the reads of an image: folds within planes within groups of neurons.
+
+    Planes go from the most significant to plane 0. A cycle with ``step`` moves to the next read,
+    and from the last to the first of the next image.
+
+    Members
+    -------
+    step : In(1)
+    fold, plane, group : Out, of this read
+    row : Out, the word line of this read
+    next_group : Out, the group of the next cycle's read
+    first_fold, last_fold, first, last : Out(1), of a plane; of a group
+    done : Out(1), this read is the image's last
+    """
+
+    def __init__(self, layer: LayerPlan):
+        self.layer = layer
+        super().__init__(
+            {
+                "step": In(1),
+                "fold": Out(range(layer.folds)),
+                "plane": Out(range(layer.planes), init=layer.planes - 1),
+                "group": Out(range(layer.groups)),
+                "row": Out(range(max(layer.rows, 2))),
+                "next_group": Out(range(layer.groups)),
+                "first_fold": Out(1),
+                "last_fold": Out(1),
+                "first": Out(1),
+                "last": Out(1),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        layer = self.layer
+        m.d.comb += [
+            self.first_fold.eq(self.fold == 0),
+            self.last_fold.eq(self.fold == layer.folds - 1),
+            self.first.eq(self.first_fold & (self.plane == layer.planes - 1)),
+            self.last.eq(self.last_fold & (self.plane == 0)),
+            self.done.eq(self.last & (self.group == layer.groups - 1)),
+            self.next_group.eq(self.group),
+        ]
+        with m.If(self.step):
+            m.d.sync += [self.fold.eq(self.fold + 1), self.row.eq(self.row + 1)]
+            with m.If(self.last_fold):
+                m.d.sync += [self.fold.eq(0), self.plane.eq(self.plane - 1)]
+                with m.If(~self.last):  # the next plane reads the same word lines again
+                    m.d.sync += self.row.eq(self.row - (layer.folds - 1))
+            with m.If(self.last):
+                m.d.sync += self.plane.eq(layer.planes - 1)
+                m.d.comb += self.next_group.eq(self.group + 1)
+            with m.If(self.done):
+                m.d.sync += self.row.eq(0)
+                m.d.comb += self.next_group.eq(0)
+        m.d.sync += self.group.eq(self.next_group)
+        return m
+
+
+class Sums(wiring.Component):
+    """Reads vectors plane by plane and adds up each group of neurons.
+
+    One read is issued every cycle while a vector is present, the array takes it, and, at the start
+    of a group, ``room`` is high. From then on nothing stalls: the sums of a group leave together
+    in one cycle with ``valid``, ``latency`` cycles after its last read was issued.
+
+    Parameters
+    ----------
+    layer : the plan
+    array : a component of ``ArraySignature(layer.rows, layer.columns)``
+    constants : int (outputs,), added to each neuron's sum
+    halve : leave out the last doubling, as :class:`~.threshold.Accumulator` does, so that ``rest``
+        holds the lowest bit of twice the sum plus the constant
+
+    Members
+    -------
+    i : In(stream of words of ``layer.lanes`` pixels)
+    room : In(1), the sink can take one more group
+    started : Out(1), a group was started
+    valid : Out(1), the sums of a group
+    totals : Out, its sums
+    rests : Out, with ``halve``, the bit below each
+    """
+
+    def __init__(
+        self, layer: LayerPlan, array: wiring.Component, constants: np.ndarray, *, halve: bool
+    ):
+        self.layer = layer
+        self.array = array
+        self.popcounts = [
+            Popcount(layer.lanes * (2 if layer.ternary else 1)) for _ in range(layer.neurons)
+        ]
+        self.doublings = layer.planes - 1 + halve
+        self.constants = np.zeros(layer.groups * layer.neurons, dtype=np.int64)
+        self.constants[: layer.outputs] = constants
+        weight = (1 << layer.planes) - 1
+        most = layer.inputs * weight
+        if layer.ternary:
+            # agree - disagree = ones of (agree, not disagree) less one for every lane of a read.
+            unused = layer.folds * layer.lanes * weight
+            self.constants -= unused << halve
+            most += unused
+        low, high = int(self.constants.min()), int(self.constants.max())
+        self.constant_shape = range_shape(low, high)
+        self.total_shape = range_shape(low >> halve, (high >> halve) + most)
+        super().__init__(
+            {
+                "i": In(vector_stream(layer.planes, layer.lanes)),
+                "room": In(1),
+                "started": Out(1),
+                "valid": Out(1),
+                "totals": Out(data.ArrayLayout(self.total_shape, layer.neurons)),
+                "rests": Out(layer.neurons if halve else 0),
+            }
+        )
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the issue of a read to the sums it completes."""
+        return (
+            PlaneBuffer.latency + self.array.latency + self.popcounts[0].delay + Accumulator.latency
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.array = self.array
+        self._issue(m)
+        valid = self._count(m)
+        self._accumulate(m, valid)
+        return m
+
+    def _issue(self, m: Module) -> None:
+        """Buffer and counters: one read a cycle to the array."""
+        layer, array = self.layer, self.array
+        m.submodules.buffer = buffer = PlaneBuffer(layer.planes, layer.lanes, layer.folds)
+        m.submodules.reads = reads = Reads(layer)
+        connect(m, flipped(self.i), buffer.i)
+
+        advance, issue = Signal(), Signal()
+        m.d.comb += [
+            advance.eq(~array.i.valid | array.i.ready),
+            issue.eq(advance & buffer.present & (self.room | ~reads.first)),
+            self.started.eq(issue & reads.first),
+            reads.step.eq(issue),
+            buffer.en.eq(issue),
+            buffer.fold.eq(reads.fold),
+            buffer.plane.eq(reads.plane),
+            buffer.release.eq(issue & reads.done),
+        ]
+        tail = Signal()
+        with m.If(advance):
+            m.d.sync += array.i.valid.eq(issue)
+        with m.If(issue):
+            m.d.sync += [array.i.payload.row.eq(reads.row), tail.eq(reads.last_fold)]
+
+        unused = layer.folds * layer.lanes - layer.inputs
+        whole = C((1 << layer.lanes) - 1, layer.lanes)
+        enable = Mux(tail, whole >> unused, whole) if unused else whole
+        m.d.comb += [
+            array.i.payload.inputs.eq(buffer.shown.replicate(layer.neurons)),
+            array.i.payload.enable.eq(enable.replicate(layer.neurons)),
+            array.o.ready.eq(1),
+        ]
+
+    def _count(self, m: Module) -> Signal:
+        """Popcounts of each neuron's columns; returns when they are valid."""
+        lanes, result = self.layer.lanes, self.array.o.payload
+        for neuron, popcount in enumerate(self.popcounts):
+            m.submodules[f"popcount{neuron}"] = popcount
+            agree, active = result.agree.word_select(neuron, lanes), result.active
+            if self.layer.ternary:
+                not_disagree = agree | ~active.word_select(neuron, lanes)
+                m.d.comb += popcount.i.eq(Cat(agree, not_disagree))
+            else:
+                m.d.comb += popcount.i.eq(agree)
+        valid = self.array.o.valid
+        for stage in range(self.popcounts[0].delay):
+            delayed = Signal(name=f"valid{stage}")
+            m.d.sync += delayed.eq(valid)
+            valid = delayed
+        return valid
+
+    def _accumulate(self, m: Module, valid: Signal) -> None:
+        """Accumulators, and a walk of their own through the reads that return in order."""
+        layer = self.layer
+        m.submodules.returns = returns = Reads(layer)
+        m.submodules.constants = memory = Memory(
+            shape=data.ArrayLayout(self.constant_shape, layer.neurons),
+            depth=max(layer.groups, 2),
+            init=[
+                [int(value) for value in group]
+                for group in self.constants.reshape(layer.groups, layer.neurons)
+            ],
+        )
+        constant = memory.read_port()
+        m.d.comb += [returns.step.eq(valid), constant.addr.eq(returns.next_group)]
+        m.d.sync += self.valid.eq(valid & returns.last)
+        for neuron, popcount in enumerate(self.popcounts):
+            accumulator = Accumulator(
+                popcount.width, self.doublings, self.constant_shape, self.total_shape
+            )
+            m.submodules[f"accumulator{neuron}"] = accumulator
+            m.d.comb += [
+                accumulator.valid.eq(valid),
+                accumulator.count.eq(popcount.o),
+                accumulator.first.eq(returns.first),
+                accumulator.double.eq(returns.first_fold),
+                accumulator.constant.eq(constant.data[neuron]),
+                self.totals[neuron].eq(accumulator.total),
+            ]
+            if len(self.rests):
+                m.d.comb += self.rests[neuron].eq(accumulator.rest[-1])

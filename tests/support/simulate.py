@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A component as a function: beats in, beats out, in Amaranth's simulator."""
+
+import numpy as np
+from amaranth.hdl import Value
+from amaranth.lib import wiring
+from amaranth.sim import Simulator
+
+#: Probability that a source is idle and that a sink stalls.
+PAUSES = {"none": (0.0, 0.0), "source": (0.5, 0.0), "sink": (0.0, 0.5), "both": (0.4, 0.4)}
+
+
+class Stalled(AssertionError):
+    """The component gave no beat for too long."""
+
+
+def play(
+    component: wiring.Component,
+    beats: list[int],
+    count: int,
+    *,
+    pauses: str = "none",
+    seed: int = 0,
+    patience: int = 20_000,
+) -> tuple[list[int], list[int]]:
+    """Sends ``beats`` into stream ``i`` and takes ``count`` beats from stream ``o``.
+
+    Returns the beats as integers and the cycle in which each left. Checks on the way that a beat
+    offered stays, unchanged, until it is taken. Then waits a while for beats nobody asked for.
+    """
+    idle, stall = PAUSES[pauses]
+    rng = np.random.default_rng(seed)
+    found: list[int] = []
+    cycles: list[int] = []
+
+    async def source(ctx):
+        for beat in beats:
+            while rng.random() < idle:
+                await ctx.tick()
+            ctx.set(component.i.valid, 1)
+            ctx.set(Value.cast(component.i.payload), beat)
+            await ctx.tick().until(component.i.ready)
+            ctx.set(component.i.valid, 0)
+
+    async def sink(ctx):
+        cycle, waited, held = 0, 0, None
+        payload = Value.cast(component.o.payload)
+        while len(found) < count or waited < 50:
+            ready = rng.random() >= stall
+            ctx.set(component.o.ready, ready)
+            _, _, valid, beat = await ctx.tick().sample(component.o.valid, payload)
+            if held is not None:
+                assert valid, f"cycle {cycle}: valid fell before the beat was taken"
+                assert beat == held, f"cycle {cycle}: {beat:#x} replaced the beat {held:#x}"
+            held = beat if valid and not ready else None
+            if valid and ready:
+                found.append(beat)
+                cycles.append(cycle)
+            waited = 0 if valid else waited + 1
+            if waited > patience:
+                raise Stalled(f"{len(found)} of {count} beats after {cycle} cycles")
+            cycle += 1
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(source, background=True)
+    simulator.add_testbench(sink)
+    simulator.run()
+    return found, cycles
