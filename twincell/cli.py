@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line: a thin layer on :mod:`twincell.api`.
+
+Exit codes: 0 ok, 1 a score differs, 2 usage, data or build, 3 a tool is missing, 130 interrupted.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import Progress
+
+from . import api, reports
+from .doctor import healthy
+from .hw.plan import Budget, PlanError
+from .hw.verilog import EmissionError
+from .model.checks import GraphError
+from .model.data import DataError
+from .model.recipe import RecipeError
+from .networks import UsageError
+from .sim.results import BuildError, SimulationError
+from .sim.toolchain import ToolMissing
+from .verification import PAUSES, SIMULATORS
+
+app = typer.Typer(
+    help="Hardware for binarized neural networks whose weights live in resistive or magnetic memory.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Net = Annotated[str, typer.Argument(help="A network file, or a name from the zoo.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+Data = Annotated[Path | None, typer.Option(help="Directory of data sets (else TWINCELL_DATA).")]
+Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle of all layers together.")]
+Rate = Annotated[float | None, typer.Option(help="Images per second to reach.")]
+Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of pauses and random images.")]
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """List the tools and their versions, and what is missing."""
+    tools = api.doctor()
+    _report({"tools": [tool.as_dict() for tool in tools]}, reports.doctor_table(tools), as_json)
+    if not healthy(tools):
+        raise typer.Exit(3)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe file, or a name from the zoo.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory of the results.")],
+    data: Data = None,
+    fresh: Annotated[bool, typer.Option(help="Do not continue from a checkpoint.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network and export it. An interrupted run continues where it stopped."""
+    trained = api.train(recipe, out, data=data, resume=not fresh)
+    _report(trained.record(), reports.pairs("train", trained.record()), as_json)
+
+
+@app.command()
+def info(net: Net, as_json: Json = False) -> None:
+    """Show what a network computes."""
+    report = reports.info_dict(api.load(net))
+    _report(report, reports.info_table(report), as_json)
+
+
+@app.command()
+def plan(
+    net: Net, lanes: Lanes = None, rate: Rate = None, clock: Clock = 100.0, as_json: Json = False
+) -> None:
+    """Show how a network would be computed: lanes, word lines, reads, cycles, memory bits."""
+    budget = Budget(lanes, rate, clock * 1e6)
+    report = reports.plan_dict(api.plan(api.load(net), budget), budget.clock)
+    _report(report, reports.plan_table(report), as_json)
+
+
+@app.command()
+def build(
+    net: Net,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory of the Verilog.")],
+    lanes: Lanes = None,
+    rate: Rate = None,
+    clock: Clock = 100.0,
+    as_json: Json = False,
+) -> None:
+    """Write a network's Verilog, memory files and ports.json."""
+    with _working("build"):
+        emitted = api.build(api.load(net), out, Budget(lanes, rate, clock * 1e6))
+    files = [emitted.verilog, *emitted.memories, emitted.ports]
+    report = {
+        "top": emitted.top,
+        "directory": str(emitted.directory),
+        "files": {path.name: path.stat().st_size for path in files},
+    }
+    sizes = {name: f"{size:,} bytes" for name, size in report["files"].items()}
+    _report(report, reports.pairs(f"{emitted.top} in {emitted.directory}", sizes), as_json)
+
+
+@app.command()
+def verify(
+    net: Net,
+    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    simulator: Annotated[str, typer.Option(help=", ".join(SIMULATORS))] = "verilator",
+    data: Data = None,
+    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    seed: Seed = 0,
+    lanes: Lanes = None,
+    rate: Rate = None,
+    clock: Clock = 100.0,
+    pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
+    as_json: Json = False,
+) -> None:
+    """Simulate the generated Verilog and compare every score with both references."""
+    with _working("verify") as progress:
+        result = api.verify(
+            net,
+            images,
+            simulator=simulator,
+            budget=Budget(lanes, rate, clock * 1e6),
+            dataset=dataset,
+            directory=data,
+            pauses=pauses,
+            seed=seed,
+            progress=progress,
+        )
+    _report(result.as_dict(), reports.verification_table(result), as_json)
+    if result.mismatches:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo(as_json: Json = False) -> None:
+    """Verify the digits network on all its test images: the whole road in one command."""
+    verify("digits-mlp", simulator="verilator", as_json=as_json)
+
+
+def main() -> None:
+    """Entry point: runs the command line and turns what went wrong into a message and a code."""
+    sys.exit(_run())
+
+
+def _run() -> int:
+    verbose = "-vv" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "-vv"]
+    try:
+        return app(args=arguments, standalone_mode=False) or 0
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 130, verbose)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except ToolMissing as error:
+        return _fail(str(error), 3, verbose)
+    except (
+        BuildError, DataError, EmissionError, GraphError, OSError, PlanError, RecipeError,
+        SimulationError, UsageError,
+    ) as error:  # fmt: skip
+        return _fail(str(error), 2, verbose)
+
+
+def _fail(message: str, code: int, verbose: bool) -> int:
+    if verbose:
+        Console(stderr=True).print_exception()
+    print(f"twincell: {message}", file=sys.stderr)
+    return code
+
+
+def _report(report: dict, shown: RenderableType, as_json: bool) -> None:
+    """Prints a report: JSON alone on standard output, or the table."""
+    if as_json:
+        print(json.dumps(report, indent=2))
+    else:
+        Console().print(shown)
+
+
+@contextmanager
+def _working(what: str) -> Iterator[api.Progress]:
+    """A bar on a terminal's standard error, silent elsewhere."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(what, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)

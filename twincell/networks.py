@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Networks by file or by name from the zoo, and the images that belong to them."""
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from .model import data, store
+from .model.data import Dataset
+from .model.graph import Graph
+from .model.recipe import Recipe
+
+RANDOM = "random"  # stands for a data set: seeded random images without labels
+
+
+class UsageError(ValueError):
+    """A request that cannot be met; the message says what is allowed."""
+
+
+def zoo() -> list[str]:
+    """Names of the networks that come with the project."""
+    return sorted(path.stem for path in _zoo_folder().glob("*.safetensors"))
+
+
+def network_path(net: str | Path) -> Path:
+    """The file of a network, given as a path or as a name from the zoo."""
+    return _find(net, ".safetensors", "network")
+
+
+def recipe_path(recipe: str | Path) -> Path:
+    """The file of a recipe, given as a path or as a name from the zoo."""
+    return _find(recipe, ".toml", "recipe")
+
+
+def load(net: str | Path) -> Graph:
+    """Reads a network: a file, or a name from the zoo."""
+    return store.load(network_path(net))
+
+
+def test_set(
+    net: str | Path, graph: Graph, *, dataset: str | None = None, directory: Path | None = None
+) -> Dataset | None:
+    """The data set that belongs to a network, in its input's shape.
+
+    ``dataset`` is one of ``data.NAMES``; by default what the recipe beside the network's file
+    says. ``None`` is returned for ``random`` images, and by default where there is no recipe.
+    """
+    beside = network_path(net).with_suffix(".toml")
+    recipe = Recipe.read(beside) if beside.is_file() else None
+    dataset = dataset or (recipe.data if recipe else RANDOM)
+    if dataset == RANDOM:
+        return None
+    if dataset not in data.NAMES:
+        raise UsageError(f"{dataset!r} is not a data set: {', '.join((*data.NAMES, RANDOM))}")
+    loaded = data.load(dataset, directory)
+    if recipe is not None and recipe.input.threshold is not None:
+        loaded = loaded.binarized(recipe.input.threshold)
+    return loaded.shaped(graph.input.shape)
+
+
+def random_images(graph: Graph, count: int, seed: int) -> np.ndarray:
+    """Seeded images over the whole range of pixels; the first two are all least and all most."""
+    most = (1 << graph.input.planes.bits) - 1
+    images = np.random.default_rng(seed).integers(0, most + 1, (count, *graph.input.shape))
+    images[:1], images[1:2] = 0, most
+    return images
+
+
+def _zoo_folder() -> Path:
+    return Path(str(resources.files("twincell.zoo")))
+
+
+def _find(name: str | Path, suffix: str, kind: str) -> Path:
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix == suffix:
+        raise UsageError(f"There is no {kind} file {path}")
+    known = sorted(path.stem for path in _zoo_folder().glob(f"*{suffix}"))
+    if str(name) in known:
+        return _zoo_folder() / f"{name}{suffix}"
+    raise UsageError(f"{str(name)!r} is neither a {kind} file nor in the zoo: {', '.join(known)}")

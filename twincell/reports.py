@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the command line shows: each report as a table and as JSON, from the same values."""
+
+import math
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+
+from .doctor import Tool
+from .hw.plan import Plan
+from .model import store
+from .model.graph import Graph, Value
+from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node
+from .verification import Verification
+
+
+def table(title: str, *columns: str, right: int = 1) -> Table:
+    """An empty table; columns from ``right`` on hold numbers."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="")
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index >= right else "left")
+    return made
+
+
+def pairs(title: str, values: dict[str, object]) -> Table:
+    """A table of names and values."""
+    made = table(title, "", "")
+    made.show_header = False
+    for name, value in values.items():
+        made.add_row(name, str(value))
+    return made
+
+
+# --- info -------------------------------------------------------------------------------------------
+
+
+def info_dict(graph: Graph) -> dict:
+    """What a network computes."""
+    return {
+        "network": graph.name,
+        "digest": store.digest(graph),
+        "classes": graph.classes,
+        "synapses": graph.synapses,
+        "weight_bits": sum(
+            node.weights.bits for node in graph.nodes if isinstance(node, Dense | Conv | Head)
+        ),
+        "nodes": [
+            {
+                "node": type(node).__name__,
+                "shape": list(value.shape),
+                "detail": _detail(node, value),
+                "synapses": node.weights.sign.size if hasattr(node, "weights") else 0,
+            }
+            for node, value in zip(graph.nodes, graph.values, strict=True)
+        ],
+    }
+
+
+def _detail(node: Node, value: Value) -> str:
+    match node:
+        case Input():
+            planes = node.planes
+            return f"{type(planes).__name__}, {planes.bits} bit" + ("s" if planes.bits > 1 else "")
+        case Conv():
+            kernel = "x".join(map(str, node.kernel))
+            return f"kernel {kernel}, stride {node.stride}, padding {node.padding} {node.fill}"
+        case MaxPool():
+            return f"kernel {'x'.join(map(str, node.kernel))}, stride {node.stride}"
+        case Dense() | Head():
+            return "ternary" if node.weights.ternary else "binary"
+        case _:
+            return ""
+
+
+def info_table(report: dict) -> RenderableType:
+    """The table of :func:`info_dict`."""
+    made = table(report["network"], "node", "detail", "output", "synapses", right=2)
+    for node in report["nodes"]:
+        shape = " x ".join(map(str, node["shape"]))
+        made.add_row(node["node"], node["detail"], shape, f"{node['synapses']:,}")
+    totals = f"{report['synapses']:,} synapses, {report['weight_bits']:,} weight bits"
+    return Group(made, totals, f"SHA-256 {report['digest']}")
+
+
+# --- plan -------------------------------------------------------------------------------------------
+
+
+def plan_dict(plan: Plan, clock: float) -> dict:
+    """How a network is computed, at a clock in hertz."""
+    return {
+        "network": plan.network,
+        "cycles_per_image": plan.cycles_per_image,
+        "clock_hz": clock,
+        "images_per_second": plan.images_per_second(clock),
+        "lanes": plan.lanes,
+        "reads_per_image": sum(layer.reads for layer in plan.layers),
+        "memory_bits": plan.memory_bits,
+        "pixels_per_beat": plan.pixels_per_beat,
+        "layers": [
+            {
+                "name": layer.name,
+                "inputs": layer.inputs,
+                "outputs": layer.outputs,
+                "planes": layer.planes,
+                "lanes": layer.lanes,
+                "neurons": layer.neurons,
+                "folds": layer.folds,
+                "groups": layer.groups,
+                "rows": layer.rows,
+                "columns": layer.columns,
+                "reads": layer.reads,
+                "cycles": layer.cycles,
+                "memory_bits": layer.memory_bits,
+            }
+            for layer in plan.layers
+        ],
+    }
+
+
+def plan_table(report: dict) -> RenderableType:
+    """The table of :func:`plan_dict`."""
+    made = table(
+        report["network"], "layer", "inputs", "outputs", "planes", "lanes x neurons",
+        "word lines x columns", "reads", "cycles", "memory bits",
+    )  # fmt: skip
+    for layer in report["layers"]:
+        made.add_row(
+            layer["name"],
+            *(f"{layer[key]:,}" for key in ("inputs", "outputs", "planes")),
+            f"{layer['lanes']} x {layer['neurons']}",
+            f"{layer['rows']:,} x {layer['columns']:,}",
+            *(f"{layer[key]:,}" for key in ("reads", "cycles", "memory_bits")),
+        )
+    rate = f"{report['images_per_second']:,.0f} images per second"
+    return Group(
+        made,
+        f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
+        f"{report['cycles_per_image']:,} cycles per image: {rate} at {report['clock_hz'] / 1e6:g} MHz",
+    )
+
+
+# --- verify, doctor ---------------------------------------------------------------------------------
+
+
+def verification_table(result: Verification) -> RenderableType:
+    """What a verification measured, and its first difference."""
+    values: dict[str, object] = {
+        "network": result.network,
+        "generated Verilog in": result.simulator,
+        "images": f"{result.images:,} ({result.data})",
+        "scores compared": f"{result.scores:,}",
+        "mismatching scores": f"{result.mismatches:,}",
+        "accuracy": "-" if result.accuracy is None else f"{result.accuracy:.2%}",
+        "cycles per image": _number(result.cycles_per_image),
+        "planned": f"{result.planned_cycles_per_image:,}",
+        "lanes": f"{result.lanes:,}",
+        "memory bits": f"{result.memory_bits:,}",
+        "seconds": (
+            f"{result.emit_seconds:.1f} emit, {result.compile_seconds:.1f} compile, "
+            f"{result.simulation_seconds:.1f} simulate"
+        ),
+        "images per second": f"{result.images_per_second:,.0f}",
+        "seed": result.seed,
+    }
+    made = pairs("verify", values)
+    first = result.first_difference
+    if first is None:
+        return made
+    return Group(
+        made,
+        f"First difference: image {first.image}",
+        f"  hardware {first.hardware}",
+        f"  integer  {first.integer}",
+        f"  torch    {first.torch}",
+        f"  waveform {first.waves}",
+        f"  replay   {first.replay}",
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if math.isclose(value, round(value)) else f"{value:,.2f}"
+
+
+def doctor_table(tools: list[Tool]) -> RenderableType:
+    """The tools, with what to do about those that are missing."""
+    made = table("doctor", "tool", "use", "version", right=3)
+    for tool in tools:
+        missing = f"missing{'' if tool.required else ' (optional)'}: {tool.remedy}"
+        made.add_row(tool.name, tool.use, tool.version or missing)
+    return made
