@@ -112,21 +112,22 @@ def export(model: nn.Sequential, name: str, input_shape: tuple[int, ...]) -> Gra
     rest = list(model)
     while rest:
         match rest:
-            case [Pixels() as pixels, *rest] if reading is None:
+            case [Pixels() as pixels, *after] if reading is None:
                 reading = _Reading.of(pixels)
-            case [nn.Flatten(start_dim=1, end_dim=-1), *rest]:
+            case [nn.Flatten(start_dim=1, end_dim=-1), *after]:
                 nodes.append(Flatten())
-            case [BinaryLinear() as linear, nn.BatchNorm1d() as norm, Sign(), *rest] if reading:
+            case [BinaryLinear() as linear, nn.BatchNorm1d() as norm, Sign(), *after] if reading:
                 nodes.append(_dense(linear, norm, reading))
                 reading = _Reading(BINARY)
             case [ScoreHead() as head] if reading:
                 nodes.append(_head(head, reading))
-                rest = []
-            case [module, *_]:
+                after = []
+            case _:
                 raise ExportError(
-                    f"Module {len(model) - len(rest)} ({module}) has no place here; a network is "
+                    f"Module {len(model) - len(rest)} ({rest[0]}) has no place here; a network is "
                     "Pixels, then BinaryLinear, BatchNorm1d, Sign for each layer, then ScoreHead"
                 )
+        rest = after
     planes = next((_Reading.of(m).planes for m in model if isinstance(m, Pixels)), BINARY)
     return Graph((Input(tuple(input_shape), planes), *nodes), name)
 
