@@ -186,7 +186,8 @@ def parse_idx(content: bytes) -> np.ndarray:
     if len(content) < 4 or content[:3] != b"\0\0\x08" or not 1 <= content[3] <= 4:
         raise DataError(f"an IDX file of bytes starts with 0, 0, 8, axes; not {content[:4]!r}")
     start = 4 + 4 * content[3]
-    shape = tuple(int(n) for n in np.frombuffer(content[4:start], dtype=">u4"))
-    if len(content) != start + math.prod(shape):
-        raise DataError(f"{len(content) - start} bytes follow the header of an array {shape}")
+    shape = tuple(int.from_bytes(content[k : k + 4], "big") for k in range(4, start, 4))
+    size = start + math.prod(shape)
+    if len(content) != size:
+        raise DataError(f"an array {shape} takes {size} bytes, not {len(content)}")
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
