@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Recipes: every bad field is reported with its path."""
+
+from pathlib import Path
+
+import pytest
+
+from twincell.model.recipe import Recipe, RecipeError
+
+GOOD = """
+name = "net"
+data = "digits"
+seed = 3
+hidden = [16, 8]
+
+[training]
+epochs = 2
+batch = 32
+learning_rate = 1e-3
+"""
+
+
+def _read(tmp_path: Path, text: str) -> Recipe:
+    path = tmp_path / "net.toml"
+    path.write_text(text)
+    return Recipe.read(path)
+
+
+def test_defaults(tmp_path):
+    recipe = _read(tmp_path, GOOD)
+    assert recipe.hidden == (16, 8)
+    assert recipe.weights == "binary"
+    assert recipe.input.planes == "fixed-point"
+    assert recipe.training.schedule == "cosine"
+    assert recipe.augmentation.shift == 0
+
+
+@pytest.mark.parametrize("path", sorted(Path("zoo").glob("*.toml")), ids=lambda path: path.stem)
+def test_the_zoo_is_readable(path):
+    assert Recipe.read(path).name == path.stem
+
+
+def test_every_bad_field_is_listed(tmp_path):
+    text = GOOD.replace("epochs = 2", "epochs = 0\nmomentum = 0.9").replace("[16, 8]", "[16, 0]")
+    text = text.replace('"digits"', '"imagenet"').replace("seed = 3", 'seed = "3"')
+    with pytest.raises(RecipeError) as caught:
+        _read(tmp_path, text)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{tmp_path / 'net.toml'} is not a recipe:"
+    assert sorted(line.split(":")[0].strip() for line in lines) == [
+        "data", "hidden.1", "seed", "training.epochs", "training.momentum",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "section, message",
+    [
+        ('planes = "binary"', "threshold belongs to binary planes, which need it"),
+        ("threshold = 3", "threshold belongs to binary planes, which need it"),
+        ('planes = "binary"\nthreshold = 3\nlow = 0.0', "low and high belong to fixed-point"),
+        ("low = 1.0", "low = 1.0 must be less than high = 1.0"),
+        ("low = nan", "input.low: Input should be a finite number"),
+    ],
+)
+def test_input_fields_must_agree(tmp_path, section, message):
+    with pytest.raises(RecipeError, match=message):
+        _read(tmp_path, f"{GOOD}\n[input]\n{section}\n")
+
+
+def test_a_missing_section_is_named(tmp_path):
+    with pytest.raises(RecipeError, match=r"training: Field required"):
+        _read(tmp_path, GOOD.split("[training]")[0])
+
+
+def test_other_files_are_refused(tmp_path):
+    with pytest.raises(RecipeError, match=r"net.toml is not TOML: "):
+        _read(tmp_path, "name = [")
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(RecipeError, match=r"bytes.toml is not TOML: "):
+        Recipe.read(tmp_path / "bytes.toml")
+    with pytest.raises(RecipeError, match=r"none.toml cannot be read: No such file"):
+        Recipe.read(tmp_path / "none.toml")
+
+
+def test_a_recipe_is_frozen(tmp_path):
+    with pytest.raises(ValueError, match="frozen"):
+        _read(tmp_path, GOOD).seed = 4  # type: ignore[misc]
