@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Training: a recipe becomes a trained network and its graph, resumable after every epoch."""
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from .graph import Graph
 from .layers import BinaryLinear, Pixels, mlp
 from .recipe import Optimization, Recipe
 from .reference import Reference
+from .store import digest, save
 
 CHECKPOINT = "checkpoint.pt"
 _INIT, _SPLIT, _EPOCH = range(3)  # streams of random numbers
@@ -46,6 +48,7 @@ class Epoch:
 class Trained:
     """A trained network: ``graph`` got ``correct`` of ``images`` test images right."""
 
+    recipe: Recipe
     graph: Graph
     model: nn.Sequential
     images: int
@@ -62,6 +65,28 @@ class Trained:
         """Wilson 95 % interval of the accuracy."""
         result = binomtest(self.correct, self.images).proportion_ci(0.95, method="wilson")
         return float(result.low), float(result.high)
+
+    def record(self) -> dict:
+        """What was measured and on what, as plain data for a report."""
+        return {
+            "network": self.graph.name,
+            "digest": digest(self.graph),
+            "data": self.recipe.data,
+            "test_images": self.images,
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "wilson_95": list(self.interval),
+            "epochs": len(self.history),
+            "seed": self.recipe.seed,
+        }
+
+    def publish(self, folder: str | Path) -> Path:
+        """Writes NAME.safetensors and its measured record NAME.json; returns the network's path."""
+        path = Path(folder) / f"{self.graph.name}.safetensors"
+        save(self.graph, path)
+        text = json.dumps(self.record(), indent=2) + "\n"
+        path.with_suffix(".json").write_text(text, encoding="utf-8")
+        return path
 
 
 def train(
@@ -100,7 +125,7 @@ def train(
             report(run.history[-1])
     graph = export(run.model, recipe.name, (math.prod(data.shape),))
     correct = _correct(graph, torch.tensor(data.test_images), torch.tensor(data.test_labels))
-    return Trained(graph, run.model, len(data.test_labels), correct, tuple(run.history))
+    return Trained(recipe, graph, run.model, len(data.test_labels), correct, tuple(run.history))
 
 
 class _Run:
