@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ import numpy as np
 from . import toolchain
 from .images import codec
 from .ports import Ports, read
-from .results import BuildError, Hang, Pauses, Result, SimulationError
+from .results import BuildError, Hang, Pauses, Played, Result, SimulationError
 
 PLAYER = Path(__file__).with_name("player.cpp")
 DRAIN = 256  # cycles in which surplus beats are looked for
@@ -48,15 +49,6 @@ class Player:
     binary: Path
     ports: Ports
     seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class Played:
-    """Beats that left, uint8 (beats, bytes), the cycle of each, and the cycles up to the last."""
-
-    beats: np.ndarray
-    stamps: np.ndarray
-    cycles: int
 
 
 def run(
@@ -182,7 +174,7 @@ def slices(images: int) -> tuple[tuple[int, int], ...]:
     """(start, stop) of the runs that images are cut into, whatever the number of workers."""
     count = min(max(images // MIN_SLICE, 1), MAX_SLICES)
     edges = [images * each // count for each in range(count + 1)]
-    return tuple(zip(edges[:-1], edges[1:], strict=True))
+    return tuple(pairwise(edges))
 
 
 def default_hang_after(planned_cycles: int | None) -> int:

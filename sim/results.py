@@ -33,7 +33,13 @@ SWEEP = (Pauses(), Pauses(source=0.5), Pauses(sink=0.5), Pauses(source=0.5, sink
 
 
 class SimulationError(RuntimeError):
-    """The simulated hardware misbehaved: broke the stream contract or sent too many beats."""
+    """The simulated hardware misbehaved: broke the stream contract or sent too many beats.
+
+    ``waves`` and ``replay`` are those of :class:`Result`.
+    """
+
+    waves: Path | None = None
+    replay: str = ""
 
 
 class Hang(SimulationError):
@@ -42,6 +48,15 @@ class Hang(SimulationError):
 
 class BuildError(RuntimeError):
     """A simulator did not compile or start; the message ends with its last lines."""
+
+
+@dataclass(frozen=True, eq=False)
+class Played:
+    """Beats that left, uint8 (beats, bytes), the cycle of each, and the cycles up to the last."""
+
+    beats: np.ndarray
+    stamps: np.ndarray
+    cycles: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +97,7 @@ class Result:
         defaults to the lowest index of each greatest expected score.
         """
         expected = np.asarray(scores)
-        labels = expected.argmax(axis=1) if labels is None else np.asarray(labels)
+        labels = np.asarray(expected.argmax(axis=1) if labels is None else labels)
         wrong = self.scores != expected
         rows = np.flatnonzero(self.labels != labels)
         wrong[rows, labels[rows]] = True
