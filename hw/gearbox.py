@@ -152,7 +152,8 @@ class Gearbox(wiring.Component):
     @property
     def delay(self) -> int:
         """Cycles from the beat that completes a beat given to that beat, without stalls."""
-        return sum(factor > 1 for factor in self._factors)
+        stages = sum(factor > 1 for factor in self._factors)
+        return stages + (stages == 2)
 
     def elaborate(self, platform):
         m = Module()
@@ -164,6 +165,13 @@ class Gearbox(wiring.Component):
             m.submodules.collect = collect
             connect(m, source, collect.i)
             source = collect.o
+        if joined > 1 and made > 1:
+            # A short last group arrives while the one before is still being cut: it waits here.
+            total = beats(self.elements, self.i_size)
+            waiting = Collect(self.bits, self.i_size * joined, factor=1, beats=beats(total, joined))
+            m.submodules.waiting = waiting
+            connect(m, source, waiting.i)
+            source = waiting.o
         if made > 1:
             total = beats(self.elements, self.o_size)
             m.submodules.split = split = Split(self.bits, self.o_size, factor=made, beats=total)

@@ -2,7 +2,7 @@
 """A component as a function: beats in, beats out, in Amaranth's simulator."""
 
 import numpy as np
-from amaranth.hdl import Value
+from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
@@ -61,7 +61,10 @@ def play(
                 raise Stalled(f"{len(found)} of {count} beats after {cycle} cycles")
             cycle += 1
 
-    simulator = Simulator(component)
+    top = Module()
+    top.domains.sync = ClockDomain()  # also for a component that is only wires
+    top.submodules.component = component
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
     simulator.add_testbench(source, background=True)
     simulator.add_testbench(sink)

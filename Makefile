@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# `make demo` and `make test` set up all they need in .venv; nothing is installed outside it.
+
+PYTHON ?= python3
+# The tested build of torch. On x86-64 Linux the plain index may offer a CUDA build of several GB:
+#   make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu     CPU wheels from PyTorch's index
+#   make setup TORCH=torch==2.13.0+cu126 TORCH_INDEX=...            a CUDA build
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
+BIN := .venv/bin
+STAMP := .venv/twincell-setup
+
+.PHONY: setup demo test test-slow bench-reference lint clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml Makefile
+	@./tools/check-machine $(PYTHON)
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sim,fpga,dev]'
+	$(BIN)/python -m twincell.warm
+	@touch $@
+
+demo: setup
+	$(BIN)/twincell demo
+
+test: setup lint
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" tests
+
+test-slow: setup
+	$(BIN)/python -m pytest tests
+
+lint: setup
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/pyright --level error
+
+bench-reference: setup
+	$(BIN)/python -m twincell.benchmarks.reference
+
+clean:
+	rm -rf .venv build

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Generated hardware against the integer reference, in Amaranth's simulator."""
+
+import re
+
+import numpy as np
+import pytest
+
+from tests.support.graphs import mlp, random_head, random_images
+from tests.support.networks import run
+from tests.support.simulate import PAUSES
+from twincell.hw.network import Network
+from twincell.hw.plan import Budget, plan
+from twincell.model import integer
+from twincell.model.graph import Graph
+from twincell.model.nodes import Dense, Head, Input, Weights
+from twincell.model.planes import Binary, FixedPoint
+
+# Sizes (inputs, hidden widths, classes), bits of a pixel, lanes of the budget: width 1, primes,
+# powers of two and their neighbours, partial folds and partial groups.
+EDGES = [
+    ([1, 1], 1, 1), ([1, 2], 1, 2), ([1, 1, 1], 1, 3), ([2, 1, 2], 1, 3), ([1, 1, 1, 1], 4, 4),
+    ([3, 5, 7], 1, 3), ([3, 5, 7], 3, 9), ([5, 3, 2], 2, 64), ([7, 11, 13], 1, 20),
+    ([7, 11, 13], 4, 40), ([13, 17, 3], 1, 30), ([17, 13, 5], 3, 100), ([31, 2, 10], 1, 16),
+    ([31, 32, 10], 1, 64), ([32, 31, 10], 1, 64), ([33, 33, 33], 1, 64), ([32, 32, 32], 1, 512),
+    ([63, 8, 4], 1, 32), ([64, 8, 4], 1, 32), ([65, 8, 4], 1, 32), ([64, 8, 4], 5, 32),
+    ([63, 64, 65], 1, 300), ([127, 3, 2], 1, 130), ([128, 4, 2], 2, 600), ([129, 3, 2], 1, 50),
+    ([97, 1, 3], 1, 10), ([97, 1, 3], 8, 10), ([1, 97, 3], 1, 100), ([1, 64, 1], 8, 66),
+    ([2, 53, 2], 1, 7), ([19, 23, 29, 31], 1, 80), ([19, 23, 29, 31], 2, 200), ([6, 6, 6, 6], 1, 4),
+    ([16, 16, 16, 16], 1, 48), ([16, 16, 16], 8, 17), ([24, 12, 6], 6, 24), ([49, 7, 3], 7, 49),
+    ([40, 9], 1, 5), ([40, 9], 4, 5), ([41, 1], 1, 41), ([43, 2], 9, 86), ([1, 3], 12, 2),
+]  # fmt: skip
+
+
+def _planes(bits: int):
+    return Binary() if bits == 1 else FixedPoint(bits)
+
+
+@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("case", range(len(EDGES)))
+def test_edge_shapes(case, ternary):
+    sizes, bits, lanes = EDGES[case]
+    rng = np.random.default_rng(case)
+    graph = mlp(rng, sizes, _planes(bits), ternary)
+    network = Network(graph, plan(graph, Budget(lanes=lanes)))
+    images = random_images(rng, graph, 7)
+    pauses = list(PAUSES)[case % len(PAUSES)]
+    observed = run(network, images, pauses=pauses, seed=case)
+    wanted = integer.scores(graph, images)
+    assert np.array_equal(observed.scores, wanted)
+    assert np.array_equal(observed.labels, integer.labels(wanted))
+
+
+@pytest.mark.parametrize("bits", [1, 3])
+def test_constant_neurons_and_ties(bits):
+    """T at both ends, all bits agreeing and none, and classes that are all equal."""
+    n, weight = 9, (1 << bits) - 1
+    sign = np.array([[1] * n, [0] * n] * 3)
+    thresholds = [0, 0, 1, n * weight, n * weight + 1, n * weight + 1]
+    layer = Dense(Weights(sign), np.array(thresholds).reshape(1, 1, -1))
+    head = Head(Weights(np.ones((5, 6), int)), np.array([[1, 3, 3, 2, 3]]))
+    graph = Graph((Input((n,), _planes(bits)), layer, head))
+    images = np.array([[0] * n, [weight] * n, [1] + [0] * (n - 1)])
+    for lanes in (2, 20, 200):
+        network = Network(graph, plan(graph, Budget(lanes=lanes)))
+        observed = run(network, images)
+        assert np.array_equal(observed.scores, integer.scores(graph, images))
+        assert observed.labels.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("lanes", [3, 10, 40, 160, 700, 3000, 6000])
+@pytest.mark.parametrize("bits", [1, 4])
+def test_steady_cycles_equal_the_plan(bits, lanes):
+    rng = np.random.default_rng(lanes)
+    graph = mlp(rng, [24, 16, 12, 5], _planes(bits))
+    planned = plan(graph, Budget(lanes=lanes))
+    images = random_images(rng, graph, 9)
+    observed = run(Network(graph, planned), images)
+    assert np.array_equal(observed.scores, integer.scores(graph, images))
+    assert set(np.diff(observed.finished)[4:]) == {planned.cycles_per_image}
+
+
+def test_images_a_cycle():
+    """The widest plan takes an image every cycle, and so does the hardware."""
+    rng = np.random.default_rng(1)
+    graph = mlp(rng, [12, 10, 4], Binary())
+    planned = plan(graph, Budget(images_per_second=100e6, clock=100e6))
+    assert planned.cycles_per_image == 1
+    images = random_images(rng, graph, 60)
+    observed = run(Network(graph, planned), images)
+    assert np.array_equal(observed.scores, integer.scores(graph, images))
+    assert set(np.diff(observed.finished)[8:]) == {1}
+
+
+def test_a_plan_of_another_graph_is_refused():
+    rng = np.random.default_rng(0)
+    one, other = mlp(rng, [8, 4, 2], Binary()), mlp(rng, [8, 5, 2], Binary())
+    with pytest.raises(ValueError, match=re.escape("'random' was not made for 'random'")):
+        Network(one, plan(other))
+
+
+def test_a_head_alone_is_a_network():
+    rng = np.random.default_rng(2)
+    graph = Graph((Input((20,), FixedPoint(5)), random_head(rng, 20, 7, FixedPoint(5))))
+    images = random_images(rng, graph, 6)
+    observed = run(Network(graph, plan(graph, Budget(lanes=16))), images, pauses="both")
+    assert np.array_equal(observed.scores, integer.scores(graph, images))
