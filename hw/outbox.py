@@ -53,7 +53,8 @@ class Outbox(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         width = Shape.cast(self.shape).width
-        m.submodules.queue = queue = SyncFIFOBuffered(width=width, depth=self.depth)
+        # One place more: a buffered queue refuses its last while a beat moves to its output.
+        m.submodules.queue = queue = SyncFIFOBuffered(width=width, depth=self.depth + 1)
         reserved = Signal(range(self.depth + 1))
         taken = Signal()
         m.d.comb += [

@@ -58,7 +58,8 @@ class PlaneBuffer(wiring.Component):
         m.submodules.memory = memory = Memory(shape=word, depth=2 << address_bits, init=[])
         write, read = memory.write_port(), memory.read_port()
 
-        filling, showing = Signal(), Signal()  # banks
+        filling = Signal()  # bank being written
+        showing = Signal()  # bank being read
         fold = Signal(range(self.folds))  # being written
         held = Signal(range(3))  # whole vectors
         last = fold == self.folds - 1
