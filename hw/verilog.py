@@ -70,7 +70,8 @@ def emit(
     component : the top; its clock domain is ``sync``, so its clock is ``clk`` and its reset ``rst``
     directory : created when missing; files of the same names are replaced, each atomically, and
         ``ports.json`` last. A failed run changes nothing.
-    name : letters, digits, ``-`` and ``_``; the top module's name is this with ``_`` for ``-``
+    name : letters, digits, ``-`` and ``_``; the top module's name is this with ``_`` for ``-``, and
+        another ``_`` behind it if that is a Verilog keyword
     about : plain data that goes into ``ports.json`` as it is
 
     Raises
@@ -86,6 +87,7 @@ def emit(
     streams, others = describe(component.signature)
     text, contents = _yosys(_rtlil(component, top))
     text, memories = _name_memories(_header(text, name), name, top)
+    text, top = _unreserved(text, top)
     inputs = _inputs(text, top)
     ports = {
         "format": FORMAT,
@@ -193,11 +195,19 @@ def _name_memories(text: str, name: str, top: str) -> tuple[str, dict[str, str]]
     return "\n".join(lines), names
 
 
+def _unreserved(text: str, top: str) -> tuple[str, str]:
+    """Gives a top named by a Verilog keyword, which Yosys escaped, a plain name: ``small_``."""
+    reserved = f"\nmodule \\{top} ("
+    if reserved not in text:
+        return text, top
+    return text.replace(reserved, f"\nmodule {top}_(", 1), f"{top}_"
+
+
 def _inputs(text: str, top: str) -> set[str]:
     """Input ports of the top module, which stands first."""
     start = re.search(rf"^module {top}\(.*?^endmodule", text, re.MULTILINE | re.DOTALL)
     if start is None:
-        raise EmissionError(f"{top!r} cannot name a module (a Verilog keyword?)")
+        raise EmissionError(f"Yosys wrote no module {top!r}")
     return set(re.findall(r"^  input (?:\[\S+ )?(\w+);", start[0], re.MULTILINE))
 
 
