@@ -17,7 +17,7 @@ STAMP := .venv/twincell-setup
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml Makefile
-	@./tools/check-machine $(PYTHON)
+	@sh tools/check-machine $(PYTHON)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[sim,fpga,dev]'
@@ -27,19 +27,19 @@ $(STAMP): pyproject.toml Makefile
 demo: setup
 	$(BIN)/twincell demo
 
-test: setup lint
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow" tests
+test: setup
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 test-slow: setup
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 lint: setup
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/pyright --level error
+	sh tools/typecheck
 
 bench-reference: setup
-	$(BIN)/python -m twincell.benchmarks.reference
+	$(BIN)/python benchmarks/reference.py
 
 clean:
 	rm -rf .venv build

@@ -69,7 +69,7 @@ class Greatest(wiring.Component):
         arriving = Signal(range(groups))
         with m.If(self.valid):
             m.d.sync += arriving.eq(Mux(arriving == groups - 1, 0, arriving + 1))
-        candidates: list[tuple[Value, Value]] = []
+        candidates: list[tuple[Value, ...]] = []
         for neuron in range(self.neurons):
             score = self.scores[neuron]
             if neuron >= self.neurons - surplus:
@@ -110,7 +110,7 @@ def _register(m: Module, values: tuple[Value, ...]) -> tuple[Value, ...]:
     return registers
 
 
-def _greater(m: Module, low: tuple[Value, Value], high: tuple[Value, Value]) -> tuple[Value, ...]:
+def _greater(m: Module, low: tuple[Value, ...], high: tuple[Value, ...]) -> tuple[Value, ...]:
     """The greater of two candidates, the first if equal, registered."""
     take = high[0] > low[0]
     return _register(m, tuple(Mux(take, *pair) for pair in zip(high, low, strict=True)))

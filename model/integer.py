@@ -241,7 +241,8 @@ class _Layer:
 
     def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
-        node: Conv = self.node
+        node = self.node
+        assert isinstance(node, Conv)
         fill = 1 if node.fill is Fill.PLUS else 0  # absent taps are masked, whatever they read
         padding = [(0, 0)] * 3 + [(p, p) for p in node.padding]
         windows = _windows(np.pad(bits, padding, constant_values=fill), node.kernel, node.stride)

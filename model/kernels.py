@@ -6,6 +6,9 @@ stored word by word, (words, outputs), so that one vector register holds a word 
 four rows at a time share each weight that is read. Each function releases the GIL.
 """
 
+# pyright: reportCallIssue=false
+# (an intrinsic is called without its typing context)
+
 import numpy as np
 from llvmlite import ir
 from numba import njit, types

@@ -29,7 +29,7 @@ from .sim.toolchain import ToolMissing
 from .verification import PAUSES, SIMULATORS
 
 app = typer.Typer(
-    help="Hardware for binarized neural networks whose weights live in resistive or magnetic memory.",
+    help="Hardware for binarized neural networks with weights in resistive or magnetic memory.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

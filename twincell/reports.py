@@ -2,6 +2,7 @@
 """What the command line shows: each report as a table and as JSON, from the same values."""
 
 import math
+from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -22,7 +23,7 @@ def table(title: str, *columns: str, right: int = 1) -> Table:
     return made
 
 
-def pairs(title: str, values: dict[str, object]) -> Table:
+def pairs(title: str, values: Mapping[str, object]) -> Table:
     """A table of names and values."""
     made = table(title, "", "")
     made.show_header = False
@@ -31,7 +32,7 @@ def pairs(title: str, values: dict[str, object]) -> Table:
     return made
 
 
-# --- info -------------------------------------------------------------------------------------------
+# --- info ---------------------------------------------------------------------------------------
 
 
 def info_dict(graph: Graph) -> dict:
@@ -82,7 +83,7 @@ def info_table(report: dict) -> RenderableType:
     return Group(made, totals, f"SHA-256 {report['digest']}")
 
 
-# --- plan -------------------------------------------------------------------------------------------
+# --- plan ---------------------------------------------------------------------------------------
 
 
 def plan_dict(plan: Plan, clock: float) -> dict:
@@ -120,26 +121,29 @@ def plan_dict(plan: Plan, clock: float) -> dict:
 def plan_table(report: dict) -> RenderableType:
     """The table of :func:`plan_dict`."""
     made = table(
-        report["network"], "layer", "inputs", "outputs", "planes", "lanes x neurons",
-        "word lines x columns", "reads", "cycles", "memory bits",
-    )  # fmt: skip
+        report["network"], "layer", "in > out", "planes", "read", "array", "reads", "cycles", "bits"
+    )
     for layer in report["layers"]:
         made.add_row(
             layer["name"],
-            *(f"{layer[key]:,}" for key in ("inputs", "outputs", "planes")),
+            f"{layer['inputs']} > {layer['outputs']}",
+            str(layer["planes"]),
             f"{layer['lanes']} x {layer['neurons']}",
-            f"{layer['rows']:,} x {layer['columns']:,}",
+            f"{layer['rows']} x {layer['columns']}",
             *(f"{layer[key]:,}" for key in ("reads", "cycles", "memory_bits")),
         )
-    rate = f"{report['images_per_second']:,.0f} images per second"
+    rate = (
+        f"{report['images_per_second']:,.0f} images per second at {report['clock_hz'] / 1e6:g} MHz"
+    )
     return Group(
         made,
+        "read: inputs x neurons of one cycle; array: word lines x columns",
         f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
-        f"{report['cycles_per_image']:,} cycles per image: {rate} at {report['clock_hz'] / 1e6:g} MHz",
+        f"{report['cycles_per_image']:,} cycles per image: {rate}",
     )
 
 
-# --- verify, doctor ---------------------------------------------------------------------------------
+# --- verify, doctor -----------------------------------------------------------------------------
 
 
 def verification_table(result: Verification) -> RenderableType:
