@@ -6,7 +6,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..model import nodes
-from .gearbox import vector_stream
+from .gearbox import beats, vector_stream
 from .outbox import Outbox
 from .plan import LayerPlan
 from .sums import Sums
@@ -45,6 +45,7 @@ class Greatest(wiring.Component):
         self.score = score
         self.neurons = neurons
         self.classes = classes
+        self.groups = beats(classes, neurons)
         layout = beat_layout(score, neurons, classes)
         super().__init__(
             {
@@ -61,47 +62,51 @@ class Greatest(wiring.Component):
         return 1 + (self.neurons - 1).bit_length()
 
     def elaborate(self, platform):
+        # Candidates are (score, index in the group); `valid` and `scores` travel beside them.
         m = Module()
-        groups = -(-self.classes // self.neurons)
-        least = Const(-(1 << (self.score.width - 1)), self.score)
-        surplus = groups * self.neurons - self.classes
-
-        arriving = Signal(range(groups))
-        with m.If(self.valid):
-            m.d.sync += arriving.eq(Mux(arriving == groups - 1, 0, arriving + 1))
-        candidates: list[tuple[Value, ...]] = []
-        for neuron in range(self.neurons):
-            score = self.scores[neuron]
-            if neuron >= self.neurons - surplus:
-                score = Mux(arriving == groups - 1, least, score)
-            candidates.append((score, Const(neuron, range(max(self.neurons, 2)))))
-
         valid, scores = self.valid, self.scores.as_value()
+        candidates = self._candidates(m)
         while len(candidates) > 1:
+            pairs, rest = len(candidates) // 2, len(candidates) % 2
             candidates = [
-                _greater(m, *pair) for pair in zip(candidates[::2], candidates[1::2], strict=False)
-            ] + [_register(m, last) for last in candidates[len(candidates) & ~1 :]]
+                *(_greater(m, *candidates[2 * k : 2 * k + 2]) for k in range(pairs)),
+                *(_register(m, last) for last in candidates[len(candidates) - rest :]),
+            ]
             valid, scores = _register(m, (valid, scores))
+        m.d.sync += [self.o_valid.eq(valid), self.beat.scores.eq(scores)]
+        self._across_groups(m, valid, *candidates[0])
+        return m
 
-        (best, index), leaving, base = (
-            candidates[0],
-            Signal(range(groups)),
-            Signal(self.beat.label.shape()),
-        )
-        running, label = Signal(self.score), Signal.like(base)
-        better = (leaving == 0) | (best > running)
-        last = leaving == groups - 1
+    def _candidates(self, m: Module) -> list[tuple[Value, ...]]:
+        """The scores of the group; those beyond the last class are the least there is."""
+        arriving = Signal(range(self.groups))
+        last = arriving == self.groups - 1
+        with m.If(self.valid):
+            m.d.sync += arriving.eq(Mux(last, 0, arriving + 1))
+        least = Const(-(1 << (self.score.width - 1)), self.score)
+        in_last = self.classes - (self.groups - 1) * self.neurons
+        return [
+            (
+                self.scores[neuron] if neuron < in_last else Mux(last, least, self.scores[neuron]),
+                Const(neuron, range(max(self.neurons, 2))),
+            )
+            for neuron in range(self.neurons)
+        ]
+
+    def _across_groups(self, m: Module, valid: Value, best: Value, index: Value) -> None:
+        """Compares the best of a group with the best of the groups before."""
+        leaving = Signal(range(self.groups))
+        base = Signal.like(self.beat.label)  # class of the group's first score
+        running = Signal(self.score)
+        last = leaving == self.groups - 1
         with m.If(valid):
             m.d.sync += [
                 leaving.eq(Mux(last, 0, leaving + 1)),
                 base.eq(Mux(last, 0, base + self.neurons)),
                 self.beat.last.eq(last),
             ]
-            with m.If(better):
-                m.d.sync += [running.eq(best), label.eq(base + index)]
-        m.d.sync += [self.o_valid.eq(valid), self.beat.scores.eq(scores)]
-        m.d.comb += self.beat.label.eq(label)
-        return m
+            with m.If((leaving == 0) | (best > running)):
+                m.d.sync += [running.eq(best), self.beat.label.eq(base + index)]
 
 
 def _register(m: Module, values: tuple[Value, ...]) -> tuple[Value, ...]:
