@@ -46,7 +46,8 @@ class Collect(wiring.Component):
         m = Module()
         width = len(self.i.payload.as_value())
         slots = Signal(self.factor * width)
-        slot, beat = Signal(range(self.factor)), Signal(range(self.beats))
+        slot = Signal(range(self.factor))
+        beat = Signal(range(self.beats))
         last_beat = beat == self.beats - 1
         m.d.comb += [
             self.i.ready.eq(~self.o.valid | self.o.ready),
@@ -89,7 +90,8 @@ class Split(wiring.Component):
         m = Module()
         width = len(self.o.payload.as_value())
         rest = Signal(self.factor * width)
-        index, beat = Signal(range(self.factor)), Signal(range(self.beats))
+        index = Signal(range(self.factor))
+        beat = Signal(range(self.beats))
         last_beat = beat == self.beats - 1
         done = (index == self.factor - 1) | last_beat
         m.d.comb += [

@@ -154,7 +154,8 @@ class Sums(wiring.Component):
         m.submodules.reads = reads = Reads(layer)
         connect(m, flipped(self.i), buffer.i)
 
-        advance, issue = Signal(), Signal()
+        advance = Signal()
+        issue = Signal()
         m.d.comb += [
             advance.eq(~array.i.valid | array.i.ready),
             issue.eq(advance & buffer.present & (self.room | ~reads.first)),

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
-import click
 import typer
+import typer.core
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
@@ -28,8 +28,35 @@ from .sim.results import BuildError, SimulationError
 from .sim.toolchain import ToolMissing
 from .verification import PAUSES, SIMULATORS
 
+FAILURES = (
+    BuildError, DataError, EmissionError, GraphError, OSError, PlanError, RecipeError,
+    SimulationError, UsageError,
+)  # fmt: skip
+
+
+class _Guarded(typer.core.TyperGroup):
+    """Turns what goes wrong in a command into one message and an exit code."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            self._fail(ctx, "interrupted", 130)
+        except ToolMissing as error:
+            self._fail(ctx, str(error), 3)
+        except FAILURES as error:
+            self._fail(ctx, str(error), 2)
+
+    @staticmethod
+    def _fail(ctx, message: str, code: int) -> NoReturn:
+        if ctx.params.get("verbose", 0) > 1:
+            Console(stderr=True).print_exception()
+        print(f"twincell: {message}", file=sys.stderr)
+        raise typer.Exit(code)
+
+
 app = typer.Typer(
-    help="Hardware for binarized neural networks with weights in resistive or magnetic memory.",
+    cls=_Guarded,
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -43,6 +70,16 @@ Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle of all layers tog
 Rate = Annotated[float | None, typer.Option(help="Images per second to reach.")]
 Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of pauses and random images.")]
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        int,
+        typer.Option("--verbose", "-v", count=True, help="-vv shows the traceback of an error."),
+    ] = 0,
+) -> None:
+    """Hardware for binarized neural networks with weights in resistive or magnetic memory."""
 
 
 @app.command()
@@ -145,34 +182,8 @@ def demo(as_json: Json = False) -> None:
 
 
 def main() -> None:
-    """Entry point: runs the command line and turns what went wrong into a message and a code."""
-    sys.exit(_run())
-
-
-def _run() -> int:
-    verbose = "-vv" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "-vv"]
-    try:
-        return app(args=arguments, standalone_mode=False) or 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 130, verbose)
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except ToolMissing as error:
-        return _fail(str(error), 3, verbose)
-    except (
-        BuildError, DataError, EmissionError, GraphError, OSError, PlanError, RecipeError,
-        SimulationError, UsageError,
-    ) as error:  # fmt: skip
-        return _fail(str(error), 2, verbose)
-
-
-def _fail(message: str, code: int, verbose: bool) -> int:
-    if verbose:
-        Console(stderr=True).print_exception()
-    print(f"twincell: {message}", file=sys.stderr)
-    return code
+    """Entry point of the ``twincell`` command."""
+    app()
 
 
 def _report(report: dict, shown: RenderableType, as_json: bool) -> None:

@@ -55,7 +55,8 @@ class DigitalArray(wiring.Component):
         # The read port and the registered inputs move together, and hold while the sink stalls.
         read = memory.read_port()
         accept = Signal()
-        inputs, enable = Signal(columns), Signal(columns)
+        inputs = Signal(columns)
+        enable = Signal(columns)
         m.d.comb += [
             self.i.ready.eq(~self.o.valid | self.o.ready),
             accept.eq(self.i.valid & self.i.ready),

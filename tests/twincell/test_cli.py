@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line: reports, exit codes and messages."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.support.graphs import mlp, random_graph
+from twincell import api, cli, verification
+from twincell.hw.plan import Budget
+from twincell.model import store
+from twincell.model.graph import Graph
+from twincell.model.nodes import Conv
+from twincell.model.planes import Binary, FixedPoint
+
+
+@pytest.fixture
+def twincell(monkeypatch, capsys):
+    """Runs a command line; returns its exit code, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["twincell", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stopped.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def network(tmp_path):
+    """The file of a tiny network."""
+    path = tmp_path / "tiny.safetensors"
+    store.save(mlp(np.random.default_rng(0), [12, 6, 3], FixedPoint(3)), path)
+    return path
+
+
+def test_doctor_finds_what_the_tests_need(twincell):
+    code, out, _ = twincell("doctor", "--json")
+    tools = {tool["name"]: tool for tool in json.loads(out)["tools"]}
+    assert code == 0 and tools["verilator"]["version"] and tools["torch"]["version"]
+
+
+def test_doctor_names_the_remedy_of_a_missing_tool(twincell, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda *arguments, **options: None)
+    code, out, _ = twincell("doctor")
+    assert code == 3 and "missing: apt-get install perl" in out
+
+
+def test_info(twincell, network):
+    code, out, _ = twincell("info", network, "--json")
+    report = json.loads(out)
+    assert code == 0 and report["synapses"] == 12 * 6 + 6 * 3
+    assert report["digest"] == store.digest(api.load(network))
+    assert "FixedPoint, 3 bits" in twincell("info", network)[1]
+
+
+def test_plan(twincell, network):
+    code, out, _ = twincell("plan", network, "--lanes", 10, "--json")
+    report = json.loads(out)
+    planned = api.plan(api.load(network), Budget(lanes=10))
+    assert code == 0 and report["cycles_per_image"] == planned.cycles_per_image
+    assert report["lanes"] == planned.lanes <= 10
+    assert "cycles per image" in twincell("plan", network, "--rate", 1e6)[1]
+
+
+def test_build_writes_what_it_reports(twincell, network, tmp_path):
+    code, out, _ = twincell("build", network, "--out", tmp_path / "out", "--json")
+    report = json.loads(out)
+    assert code == 0
+    for name, size in report["files"].items():
+        assert (tmp_path / "out" / name).stat().st_size == size
+    assert "ports.json" in report["files"] and "random.v" in report["files"]
+
+
+def test_verify_reports_every_field(twincell, network):
+    arguments = ("verify", network, "--simulator", "native", "--images", 50, "--seed", 3, "--json")
+    code, out, err = twincell(*arguments)
+    report = json.loads(out)
+    assert code == 0 and err == ""
+    assert report["images"] == 50 and report["scores"] == 150 and report["mismatches"] == 0
+    assert report["cycles_per_image"] == report["planned_cycles_per_image"]
+    assert report["data"] == "random" and report["accuracy"] is None and report["seed"] == 3
+    assert report["images_per_second"] > 0 and report["clock_cycles_per_second"] > 0
+
+
+@pytest.mark.parametrize("simulator", ["native", "verilator"])
+def test_verify_tells_where_the_hardware_differs(
+    twincell, network, tmp_path, monkeypatch, simulator
+):
+    """The XNOR of the first array turned into an AND."""
+    emit = verification.emit
+
+    def sabotage(*arguments, **options):
+        emitted = emit(*arguments, **options)
+        text = emitted.verilog.read_text()
+        broken = text.replace("inputs ^ ", "inputs & ", 1)
+        assert broken != text
+        emitted.verilog.write_text(broken)
+        return emitted
+
+    monkeypatch.setattr(verification, "emit", sabotage)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("verify", network, "--images", 20, "--simulator", simulator, "--lanes", 30)
+    code, out, _ = twincell(*arguments, "--json")
+    assert code == 1
+    report = json.loads(out)
+    first = report["first_difference"]
+    assert report["mismatches"] > 0 and first["integer"] == first["torch"] != first["hardware"]
+    assert first["replay"] == (
+        f"twincell verify {network} --images 20 --simulator {simulator} --lanes 30"
+        " --pauses none --seed 0"
+    )
+    assert (tmp_path / first["waves"]).stat().st_size > 0
+    assert "First difference: image" in twincell(*arguments)[1]
+
+
+def _conv_network(folder):
+    for seed in range(100):
+        graph = random_graph(np.random.default_rng(seed))
+        if any(isinstance(node, Conv) for node in graph.nodes):
+            path = folder / "conv.safetensors"
+            store.save(Graph(graph.nodes, "conv"), path)
+            return path
+    raise AssertionError("no random graph has a convolution")
+
+
+def test_bad_requests_give_one_message_and_a_code(twincell, network, tmp_path, monkeypatch):
+    monkeypatch.delenv("TWINCELL_DATA", raising=False)
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"not a network")
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text("name = 3\n")
+    wide = tmp_path / "wide.safetensors"
+    store.save(mlp(np.random.default_rng(0), [784, 4, 2], Binary()), wide)
+    cases = [
+        (("verify", "no-such-net"), "is neither a network file nor in the zoo"),
+        (("verify", tmp_path / "no.safetensors"), "There is no network file"),
+        (("info", broken), "not a whole safetensors file"),
+        (("plan", network, "--lanes", 0), "Lanes must be a positive integer, not 0"),
+        (("plan", network, "--lanes", 1), "1 lanes are not enough: 2 layers need one each"),
+        (("plan", network, "--rate", 1e12), "leave 0 cycles an image"),
+        (("plan", network, "--lanes", "many"), "valid integer"),
+        (("plan", _conv_network(tmp_path)), "has no hardware; Dense, Flatten and Head do"),
+        (("verify", network, "--simulator", "magic"), "verilator, icarus, native, not 'magic'"),
+        (("verify", network, "--pauses", "long"), "none, source, sink, both, not 'long'"),
+        (("verify", network, "--images", 0), "must be positive, not 0"),
+        (("verify", network, "--dataset", "cats"), "'cats' is not a data set: digits, mnist"),
+        (("verify", network, "--dataset", "digits"), "do not fit (12,)"),
+        (("verify", wide, "--dataset", "mnist"), "TWINCELL_DATA"),
+        (("verify", "digits-mlp", "--images", 361), "digits has 360 test images, fewer than 361"),
+        (("train", recipe, "--out", tmp_path), "name"),
+        (("train", "no-such-recipe", "--out", tmp_path), "is neither a recipe file nor in the zoo"),
+        (("dance",), "No such command"),
+        (("build", network), "Missing option"),
+    ]
+    for arguments, message in cases:
+        code, out, err = twincell(*arguments)
+        assert code == 2, (arguments, err)
+        assert message in err.replace("\n", " "), (arguments, err)
+        assert out == "" and "Traceback" not in err
+
+
+def test_a_missing_simulator_is_exit_code_3(twincell, network, monkeypatch):
+    monkeypatch.setattr("twincell.sim.toolchain.shutil.which", lambda *a, **k: None)
+    code, _, err = twincell("verify", network, "--simulator", "icarus", "--images", 2)
+    assert code == 3 and "apt-get install iverilog" in err
+
+
+def test_an_interrupt_is_exit_code_130(twincell, network, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("twincell.api.load", interrupt)
+    code, _, err = twincell("info", network)
+    assert code == 130 and err == "twincell: interrupted\n"
