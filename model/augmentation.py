@@ -13,7 +13,7 @@ _KNOTS = 5  # of the elastic grid, along each axis
 
 
 def distort(images: Tensor, options: Augmentation, draws: torch.Generator) -> Tensor:
-    """Distorts float images (batch, height, width), each by its own random map.
+    """Distorts square float images (batch, side, side), each by its own random map.
 
     What comes in from outside is 0. Values are interpolated, then rounded to integers again, so
     that the network trains on pixels that the hardware can see.

@@ -194,7 +194,8 @@ def differences(model: nn.Sequential, graph: Graph, images: np.ndarray | Tensor)
     """Compares ``model``, which is put into eval mode, with ``graph`` on a batch of its images."""
     model.eval()
     head = model[-1]
-    assert isinstance(head, ScoreHead)
+    if not isinstance(head, ScoreHead):
+        raise ExportError(f"The last module must be a ScoreHead, not {head}")
     ours = head.scores(model[:-1](torch.as_tensor(images))).to(torch.int64)
     theirs = Reference(graph).scores(images)
     labels = ours.argmax(dim=1) != theirs.argmax(dim=1)
