@@ -7,6 +7,7 @@ order. Surplus scores of the last beat mean nothing; the label counts on the bea
 1.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ class Codec:
         Raises ``ValueError`` when an image has another size or a pixel leaves its range.
         """
         images = np.asarray(images)
-        pixels = images.reshape(len(images), -1)
+        pixels = images.reshape(len(images), math.prod(images.shape[1:]))
         if pixels.shape[1] != self.pixels:
             raise ValueError(f"An image has {self.pixels} pixels, not {pixels.shape[1]}")
         if not np.issubdtype(pixels.dtype, np.integer) and pixels.dtype != np.bool_:

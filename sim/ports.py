@@ -154,7 +154,7 @@ def read(build: Path) -> Ports:
     if not isinstance(text, dict) or (text.get("format"), text.get("version")) != (FORMAT, VERSION):
         raise PortsError(f"{path} is not {FORMAT} version {VERSION}; build the network again")
     try:
-        return Ports(
+        found = Ports(
             directory=build,
             top=text["top"],
             verilog=_bare(text["verilog"]),
@@ -167,6 +167,11 @@ def read(build: Path) -> Ports:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise PortsError(f"{path} is damaged: {error!r}") from None
+    for name in (found.verilog, *found.memories):
+        # Simulators only warn of a missing memory file and go on with zeros.
+        if not (build / name).is_file():
+            raise PortsError(f"{build / name} is missing; build the network again")
+    return found
 
 
 def _stream(name: str, entry: dict) -> Stream:
