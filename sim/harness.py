@@ -225,13 +225,11 @@ class _Job:
     def execute(self, waves: bool) -> _Done:
         """Runs the bench once, in a process of its own."""
         self._write()
-        tool = toolchain.verilator() if self.simulator == "verilator" else toolchain.icarus()
         start = time.perf_counter()
         with (self.work / "simulation.log").open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", _JOB, str(self.work / "job.json"), *["--waves"] * waves],
                 cwd=self.work,
-                env=tool.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -12,8 +12,11 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-# Set by make, by cocotb or by a user's shell, these would change what our own runs do.
-_FOREIGN = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "WAVES", "GUI", "CXXFLAGS", "VERILATOR_ROOT")
+# Set by make, pytest, cocotb or a user's shell, these would change what our own runs do.
+_FOREIGN = (
+    *("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CXXFLAGS", "VERILATOR_ROOT"),
+    *("PYTEST_CURRENT_TEST", "WAVES", "GUI"),
+)
 
 
 class ToolMissing(RuntimeError):
