@@ -178,7 +178,7 @@ def verify(
 @app.command()
 def demo(as_json: Json = False) -> None:
     """Verify the digits network on all its test images: the whole road in one command."""
-    verify("digits-mlp", simulator="verilator", as_json=as_json)
+    verify("digits-mlp", simulator="native", as_json=as_json)
 
 
 def main() -> None:

