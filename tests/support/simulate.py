@@ -6,8 +6,14 @@ from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-#: Probability that a source is idle and that a sink stalls.
-PAUSES = {"none": (0.0, 0.0), "source": (0.5, 0.0), "sink": (0.0, 0.5), "both": (0.4, 0.4)}
+#: Probability that a source is idle and that a sink begins a stall, and the cycles of a stall.
+PAUSES = {
+    "none": (0.0, 0.0, 1),
+    "source": (0.5, 0.0, 1),
+    "sink": (0.0, 0.5, 1),
+    "both": (0.4, 0.4, 1),
+    "long": (0.1, 0.1, 300),  # until every queue inside is full
+}
 
 
 class Stalled(AssertionError):
@@ -28,7 +34,7 @@ def play(
     Returns the beats as integers and the cycle in which each left. Checks on the way that a beat
     offered stays, unchanged, until it is taken. Then waits a while for beats nobody asked for.
     """
-    idle, stall = PAUSES[pauses]
+    idle, stall, stall_cycles = PAUSES[pauses]
     rng = np.random.default_rng(seed)
     found: list[int] = []
     cycles: list[int] = []
@@ -43,10 +49,13 @@ def play(
             ctx.set(component.i.valid, 0)
 
     async def sink(ctx):
-        cycle, waited, held = 0, 0, None
+        cycle, waited, held, stalled = 0, 0, None, 0
         payload = Value.cast(component.o.payload)
         while len(found) < count or waited < 50:
-            ready = rng.random() >= stall
+            if not stalled and rng.random() < stall:
+                stalled = stall_cycles
+            ready = not stalled
+            stalled = max(stalled - 1, 0)
             ctx.set(component.o.ready, ready)
             _, _, valid, beat = await ctx.tick().sample(component.o.valid, payload)
             if held is not None:
