@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import builds
 from tests.support.builds import build
-from twincell.sim import native, toolchain
+from twincell.sim import native, player, toolchain
 from twincell.sim.native import slices
 from twincell.sim.ports import PortsError, read
 from twincell.sim.results import SWEEP, BuildError, Hang, Pauses, SimulationError
@@ -80,19 +80,19 @@ def test_other_weights_need_no_compilation(tmp_path, built, monkeypatch):
     assert other.directory.joinpath("tally-net.v").read_bytes() == (
         built.directory.joinpath("tally-net.v").read_bytes()
     )
-    expected = native.compile_player(built.directory).binary
-    monkeypatch.setattr(native, "_compile", None)
-    assert native.compile_player(other.directory).binary == expected
+    expected = player.compile_player(built.directory).binary
+    monkeypatch.setattr(player, "_compile", None)
+    assert player.compile_player(other.directory).binary == expected
     result = native.run(other.directory, other.images)
     np.testing.assert_array_equal(result.scores, other.scores)
 
 
 def test_a_fresh_cache_holds_whole_players_only(tmp_path, built, monkeypatch):
     monkeypatch.setattr(toolchain, "cache_directory", lambda: tmp_path)
-    player = native.compile_player(built.directory)
-    assert player.binary.is_relative_to(tmp_path) and player.seconds > 0.1
-    assert [path.name for path in (tmp_path / "native").iterdir()] == [player.binary.parent.name]
-    assert native.compile_player(built.directory).seconds < player.seconds
+    made = player.compile_player(built.directory)
+    assert made.binary.is_relative_to(tmp_path) and made.seconds > 0.1
+    assert [path.name for path in (tmp_path / "native").iterdir()] == [made.binary.parent.name]
+    assert player.compile_player(built.directory).seconds < made.seconds
 
 
 def test_no_compiler_output_is_no_player(tmp_path, built, monkeypatch):
@@ -157,7 +157,7 @@ def test_an_interrupt_ends_the_children(tmp_path, built, monkeypatch):
     def interrupt(done, total):
         raise KeyboardInterrupt
 
-    native.compile_player(broken)
+    player.compile_player(broken)
     monkeypatch.setattr(native.subprocess, "Popen", started)
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -208,10 +208,10 @@ def test_pauses_are_checked():
 
 
 def test_the_compiler_is_part_of_the_key(built, monkeypatch):
-    before = native.compile_player(built.directory).binary
+    before = player.compile_player(built.directory).binary
     monkeypatch.setattr(toolchain, "compiler_version", lambda: "another")
-    monkeypatch.setattr(native, "_compile", lambda here, *_: (here / "player").touch())
-    after = native.compile_player(built.directory).binary
+    monkeypatch.setattr(player, "_compile", lambda here, *_: (here / "player").touch())
+    after = player.compile_player(built.directory).binary
     assert after != before
     after.unlink()
     after.parent.rmdir()
@@ -220,7 +220,7 @@ def test_the_compiler_is_part_of_the_key(built, monkeypatch):
 def test_streams_that_are_swapped(built):
     ports = read(built.directory)
     with pytest.raises(BuildError, match=r"^tally_net: stream i must be an input and o an output$"):
-        native._wrapper(
+        player._wrapper(
             type(ports)(
                 **{**vars(ports), "streams": {"i": ports.stream("o"), "o": ports.stream("i")}}
             )
