@@ -182,7 +182,7 @@ def _integers(values: Tensor) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Differences:
-    """How many images get other scores, and how many of those another label, as graph."""
+    """How many of ``images`` get other scores as a graph, and how many of them another label."""
 
     images: int
     scores: int
@@ -190,13 +190,14 @@ class Differences:
 
 
 @torch.no_grad()
-def differences(model: nn.Sequential, graph: Graph, images: np.ndarray | Tensor) -> Differences:
-    """Compares ``model``, which is put into eval mode, with ``graph`` on a batch of its images."""
+def differences(model: nn.Sequential, graph: Graph, images: Tensor) -> Differences:
+    """Compares ``model``, which is put into eval mode, with ``graph`` on integer ``images``
+    (batch, *graph.input.shape)."""
     model.eval()
     head = model[-1]
     if not isinstance(head, ScoreHead):
         raise ExportError(f"The last module must be a ScoreHead, not {head}")
-    ours = head.scores(model[:-1](torch.as_tensor(images))).to(torch.int64)
+    ours = head.scores(model[:-1](images)).to(torch.int64)
     theirs = Reference(graph).scores(images)
     labels = ours.argmax(dim=1) != theirs.argmax(dim=1)
     scores = (ours != theirs).any(dim=1)

@@ -78,7 +78,9 @@ class Reference:
 
     def _checked(self, images: np.ndarray | Tensor) -> Tensor:
         """``images`` as int64 on the device; raises ``ValueError`` when they are not the input."""
-        pixels = torch.as_tensor(images, device=self.device)
+        if not isinstance(images, Tensor):
+            images = torch.from_numpy(np.array(images))  # a copy: torch takes no read-only arrays
+        pixels = images.to(self.device)
         shape, most = self.graph.input.shape, (1 << self.graph.input.planes.bits) - 1
         if pixels.is_floating_point() or pixels.is_complex():
             raise ValueError(f"Images must be integers, not {pixels.dtype}")

@@ -205,6 +205,17 @@ def test_differences_are_counted():
     assert 0 < found.labels <= 50
 
 
+@pytest.mark.parametrize("eps, bits", [(1.0, [1, 0]), (1.5, [1, 1])])
+def test_eps_is_part_of_the_variance(eps, bits):
+    # sqrt(3 + 1) = 2 puts the second neuron's sum of 1 just below its threshold.
+    linear, norm = BinaryLinear(1, 2), nn.BatchNorm1d(2)
+    linear.latent.data.fill_(1.0)
+    _set_norm(norm, [1.0, 1.0], [0.5, 0.5], [2.0, 2.0 + 2**-20], [3.0, 3.0])
+    norm.eps = eps
+    found = scores(export(_visible(linear, norm, Pixels(1)), "eps", (1,)), np.array([[1]]))
+    assert (found[0] > 0).tolist() == [bool(bit) for bit in bits]
+
+
 def test_negative_scales_invert_stored_weights():
     linear, norm = BinaryLinear(4, 2), nn.BatchNorm1d(2)
     linear.latent.data = torch.tensor([[1.0, 1, -1, -1]] * 2)

@@ -72,6 +72,15 @@ def test_a_lower_matmul_precision_changes_nothing():
         torch.set_float32_matmul_precision("highest")
 
 
+def test_read_only_and_reversed_arrays_are_taken():
+    graph = mlp(np.random.default_rng(1), [4, 3], FixedPoint(2))
+    images = np.arange(12, dtype=np.uint8).reshape(3, 4) % 4
+    wanted = reference.scores(graph, images)
+    images.setflags(write=False)
+    assert torch.equal(reference.scores(graph, images), wanted)
+    assert torch.equal(reference.scores(graph, images[::-1]), wanted.flip(0))
+
+
 def test_no_images_give_no_scores():
     graph = mlp(np.random.default_rng(1), [4, 3], FixedPoint(2))
     assert reference.scores(graph, np.zeros((0, 4), int)).shape == (0, 3)
