@@ -2,14 +2,17 @@
 """The main jobs as functions: load, plan, build, verify, train. The command line is a thin layer on
 these, of the same names."""
 
+import shutil
 from pathlib import Path
 
 from .doctor import doctor
 from .hw.network import Network
 from .hw.plan import Budget, Plan, PlanError, plan
 from .hw.verilog import Emitted, emit
+from .model import data as datasets
 from .model.graph import Graph
-from .networks import UsageError, load, zoo
+from .model.recipe import Recipe
+from .networks import UsageError, load, recipe_path, zoo
 from .verification import Progress, Verification, verify
 
 __all__ = [
@@ -40,25 +43,27 @@ def build(graph: Graph, directory: str | Path, budget: Budget | None = None) -> 
     return emit(network, Path(directory), name=graph.name, about={"network": network.about()})
 
 
-def train(recipe: str | Path, directory: str | Path, *, data: Path | None = None, resume=True):
+def train(
+    recipe: str | Path, directory: str | Path, *, data: Path | None = None, resume: bool = True
+):
     """Trains a recipe, a file or a name from the zoo; see :func:`twincell.model.training.train`.
 
     Writes NAME.safetensors, the recipe and the measured NAME.json to ``directory``, which also
-    holds the checkpoint from which an interrupted run continues.
+    holds the checkpoint from which an interrupted run continues. ``data`` is the directory of data
+    sets. Raises ``RecipeError``, ``DataError``, or ``UsageError`` for a checkpoint that belongs to
+    another run.
     """
-    import shutil
-
-    from .model import data as datasets
     from .model import training  # torch takes seconds to import
-    from .model.recipe import Recipe
-    from .networks import recipe_path
+    from .model.checkpoint import CheckpointError
 
     source = recipe_path(recipe)
     read = Recipe.read(source)
     images = datasets.load(read.data, data)
-    trained = training.train(read, directory, data=images, resume=resume)
-    path = trained.publish(directory)
-    beside = path.with_suffix(".toml")
+    try:
+        trained = training.train(read, directory, data=images, resume=resume)
+    except CheckpointError as error:
+        raise UsageError(str(error)) from None
+    beside = trained.publish(directory).with_suffix(".toml")
     if not (beside.exists() and beside.samefile(source)):
         shutil.copyfile(source, beside)
     return trained

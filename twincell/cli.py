@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line: a thin layer on :mod:`twincell.api`.
 
-Exit codes: 0 ok, 1 a score differs, 2 usage, data or build, 3 a tool is missing, 130 interrupted.
+Exit codes: 0 ok, 1 the hardware differs or hangs, 2 usage, data or build, 3 a tool is missing, 130
+interrupted.
 """
 
 import json
@@ -24,13 +25,14 @@ from .model.checks import GraphError
 from .model.data import DataError
 from .model.recipe import RecipeError
 from .networks import UsageError
+from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
 from .sim.toolchain import ToolMissing
 from .verification import PAUSES, SIMULATORS
 
 FAILURES = (
-    BuildError, DataError, EmissionError, GraphError, OSError, PlanError, RecipeError,
-    SimulationError, UsageError,
+    BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,
+    UsageError,
 )  # fmt: skip
 
 
@@ -42,6 +44,8 @@ class _Guarded(typer.core.TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             self._fail(ctx, "interrupted", 130)
+        except SimulationError as error:
+            self._fail(ctx, str(error), 1)
         except ToolMissing as error:
             self._fail(ctx, str(error), 3)
         except FAILURES as error:

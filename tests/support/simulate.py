@@ -65,6 +65,7 @@ def play(
             if valid and ready:
                 found.append(beat)
                 cycles.append(cycle)
+                assert len(found) <= count, f"cycle {cycle}: a beat nobody asked for"
             waited = 0 if valid else waited + 1
             if waited > patience:
                 raise Stalled(f"{len(found)} of {count} beats after {cycle} cycles")
