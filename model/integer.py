@@ -184,12 +184,10 @@ class _Layer:
     """Packed weights of one layer and the limits of its neurons."""
 
     def __init__(self, node: Dense | Conv | Head, value: Value):
-        self.node, self.value = node, value
+        self.node = node
         weights = node.weights
-        self.sign = _word_major(weights.sign)
-        self.active = _word_major(
-            weights.active if weights.active is not None else np.ones_like(weights.sign)
-        )
+        self.sign = _tiles(weights.sign)
+        self.active = self.sign if weights.active is None else _tiles(weights.active)
         if isinstance(node, Conv):
             taps, classes = node.present_taps(value.shape[1:])
             self.classes = classes.reshape(-1)
@@ -200,7 +198,9 @@ class _Layer:
             self.classes = np.zeros(1, dtype=np.int64)
             self.taps = np.ones((1, weights.fan_in), dtype=bool)
         self.masked = weights.ternary or not self.taps.all()
-        self.present = pack(self.taps)
+        if self.masked and weights.active is None:
+            self.active = np.full_like(self.sign, ~np.uint64(0))
+        self.present = pack(self.taps)[self.classes]
 
     @cached_property
     def counting(self) -> np.ndarray:
@@ -211,33 +211,30 @@ class _Layer:
         return self.taps.astype(np.int64) @ weights.active.reshape(weights.outputs, -1).T
 
     def limits(self, total: int, variant: int) -> np.ndarray:
-        """Most disagreements with which a neuron fires: int64 (classes, outputs)."""
+        """Most disagreements with which a neuron fires, int64 (positions, tiles, 64)."""
         slack = self.counting * total - self.node.thresholds[variant]
-        return slack >> 1 if self.node.weights.ternary else slack
-
-    def count(self, rows: np.ndarray, plane_weights: np.ndarray) -> np.ndarray:
-        """Weighted disagreements of packed rows (n, planes, words): int64 (n, outputs)."""
-        total = np.empty((len(rows), self.sign.shape[1]), dtype=np.int64)
-        rows = np.ascontiguousarray(rows)
-        if self.masked:
-            kernels.disagreements_masked(
-                rows, plane_weights, self.sign, self.active, self.present, self.classes, total
-            )
-        else:
-            kernels.disagreements(rows, plane_weights, self.sign, total)
-        return total
+        limits = np.full((len(slack), len(self.sign) * kernels.TILE), -1)
+        limits[:, : slack.shape[1]] = slack >> 1 if self.node.weights.ternary else slack
+        return limits.reshape(len(slack), -1, kernels.TILE)[self.classes]
 
     def fire(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
-        """Packed output bits (n, 1, words) of packed rows."""
+        """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
+        packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
-        packed = np.empty((len(rows), words(self.sign.shape[1])), dtype=np.uint64)
-        kernels.fire(self.count(rows, plane_weights), limits, self.classes, packed)
+        kernels.fire(*self._operands(rows, plane_weights), limits, packed)
         return packed[:, None]
 
     def score(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Signed sums plus offsets, int64 (n, classes)."""
-        signed = self.counting * int(plane_weights.sum()) - 2 * self.count(rows, plane_weights)
+        totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
+        kernels.disagreements(*self._operands(rows, plane_weights), totals)
+        signed = self.counting * int(plane_weights.sum()) - 2 * totals
         return signed + self.node.offsets[variant]
+
+    def _operands(self, rows: np.ndarray, plane_weights: np.ndarray) -> tuple:
+        """What both kernels take first."""
+        rows = np.ascontiguousarray(rows)
+        return rows, plane_weights, self.sign, self.masked, self.active, self.present
 
     def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
@@ -252,10 +249,13 @@ class _Layer:
         taps = range(3 + len(positions), windows.ndim)
         rows = windows.transpose(0, *spatial, 1, 2, *taps)
         rows = pack(rows.reshape(images * len(self.classes), planes, -1))
-        fired = unpack(self.fire(rows, plane_weights, variant)[:, 0], self.sign.shape[1])
+        fired = unpack(self.fire(rows, plane_weights, variant)[:, 0], node.weights.outputs)
         return np.moveaxis(fired.reshape(images, 1, *positions, -1), -1, 2)
 
 
-def _word_major(bits: np.ndarray) -> np.ndarray:
-    """Bits (outputs, ...) packed along the fan-in, as (words, outputs)."""
-    return np.ascontiguousarray(pack(bits.reshape(len(bits), -1)).T)
+def _tiles(bits: np.ndarray) -> np.ndarray:
+    """Bits (outputs, ...) packed along the fan-in and cut into tiles: (tiles, words, 64)."""
+    packed = pack(bits.reshape(len(bits), -1))
+    packed = np.pad(packed, [(0, -len(packed) % kernels.TILE), (0, 0)])
+    tiles = packed.reshape(-1, kernels.TILE, packed.shape[1])
+    return np.ascontiguousarray(tiles.transpose(0, 2, 1))

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Compiled inner loops of the packed interpreter: XNOR and popcount on 64-bit words.
 
-All count *disagreeing* bits, since pad bits are 0 on both sides and so never disagree. Weights are
-stored word by word, (words, outputs), so that one vector register holds a word of several neurons;
-four rows at a time share each weight that is read. Each function releases the GIL.
+All count *disagreeing* bits, since pad bits are 0 on both sides and so never disagree. Neurons are
+taken in tiles of 64, whose decisions are one packed word; weights are stored tile by tile and word
+by word, (tiles, words, 64), so that one vector register holds a word of several neurons. Four rows
+of inputs share each weight that is read. Every function releases the GIL.
 """
 
 # pyright: reportCallIssue=false
@@ -12,20 +13,86 @@ four rows at a time share each weight that is read. Each function releases the G
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
+TILE = 64
 _ROWS = 4
+_LANES = 8  # 512-bit vectors; LLVM cuts them up where the processor has none
+_HALF = 32  # neurons whose counts are kept in registers at once: 16 vectors for four rows
+_WORD = ir.IntType(64)
+_VECTOR = ir.VectorType(_WORD, _LANES)
 
 
 @intrinsic
 def _popcount(typing_context, word):
-    """Ones in one uint64: LLVM's ctpop, which vectorises."""
+    """Ones in one uint64: LLVM's ctpop."""
 
     def generate(context, builder, signature, arguments):
         ctpop = builder.module.declare_intrinsic("llvm.ctpop", [ir.IntType(64)])
         return builder.call(ctpop, arguments)
 
     return types.uint64(types.uint64), generate
+
+
+@intrinsic
+def _count(typing_context, count, sign, start, words, rows, at0, at1, at2, at3):
+    """Disagreements of four packed rows with a tile of weights: ``count`` (4, 64), overwritten.
+
+    The tile is ``sign.flat[start:]`` and the rows are ``rows.flat[at0:]`` to ``rows.flat[at3:]``,
+    ``words`` words each. Written out because LLVM by itself uses half the vector width, and keeps
+    no counts in registers.
+    """
+
+    def generate(context, builder, signature, arguments):
+        data = [
+            context.make_array(array_type)(context, builder, array).data
+            for array_type, array in ((signature.args[k], arguments[k]) for k in (0, 1, 4))
+        ]
+        start, words, *places = (arguments[k] for k in (2, 3, 5, 6, 7, 8))
+        for half in range(TILE // _HALF):
+            sums = [
+                cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0] * _LANES))
+                for _ in range(_ROWS * _HALF // _LANES)
+            ]
+            with cgutils.for_range(builder, words) as loop:
+                first = builder.add(start, builder.mul(loop.index, _WORD(TILE)))
+                weights = _vectors(builder, data[1], builder.add(first, _WORD(half * _HALF)))
+                weights = [builder.load(place, align=8) for place in weights]
+                for row, place in enumerate(places):
+                    x = builder.load(builder.gep(data[2], [builder.add(place, loop.index)]))
+                    x = _broadcast(builder, x)
+                    for part, weight in enumerate(weights):
+                        ones = _ones(builder, builder.xor(weight, x))
+                        total = sums[row * len(weights) + part]
+                        builder.store(builder.add(builder.load(total), ones), total)
+            for row in range(_ROWS):
+                targets = _vectors(builder, data[0], _WORD(row * TILE + half * _HALF))
+                for part, target in enumerate(targets):
+                    total = builder.load(sums[row * len(targets) + part])
+                    builder.store(total, target, align=8)
+        return context.get_dummy_value()
+
+    places = (types.int64,) * _ROWS
+    return types.void(count, sign, types.int64, types.int64, rows, *places), generate
+
+
+def _vectors(builder, base, start) -> list:
+    """Pointers to the vectors of half a tile, from ``base[start]`` on."""
+    first = builder.bitcast(builder.gep(base, [start]), _VECTOR.as_pointer())
+    return [builder.gep(first, [_WORD(part)]) for part in range(_HALF // _LANES)]
+
+
+def _ones(builder, value):
+    name, kind = f"llvm.ctpop.v{_LANES}i64", ir.FunctionType(_VECTOR, [_VECTOR])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [value])
+
+
+def _broadcast(builder, value):
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+    return builder.shuffle_vector(first, undefined, zeros)
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
@@ -44,77 +111,82 @@ def slice_planes(pixels, packed):
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def disagreements(rows, plane_weights, sign, total):
-    """Plane-weighted counts of disagreeing bits.
+def _block(rows, plane_weights, sign, first, tile, count, total):
+    """Weighted disagreements of rows ``first`` to ``first + 3`` with a tile: ``total`` (4, 64)."""
+    planes, words = rows.shape[1:]
+    last = len(rows) - 1
+    second, third, fourth = min(first + 1, last), min(first + 2, last), min(first + 3, last)
+    total[:] = 0
+    for plane in range(planes):
+        _count(
+            count, sign, tile * words * TILE, words, rows,
+            (first * planes + plane) * words, (second * planes + plane) * words,
+            (third * planes + plane) * words, (fourth * planes + plane) * words,
+        )  # fmt: skip
+        weight = plane_weights[plane]
+        for row in range(_ROWS):
+            for output in range(TILE):
+                total[row, output] += weight * np.int64(count[row, output])
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _masked_block(rows, plane_weights, sign, active, present, first, tile, total):
+    """As :func:`_block`, over the synapses that are not zero and the taps that are present."""
+    total[:] = 0
+    for row in range(first, min(first + _ROWS, len(rows))):
+        mask = present[row % len(present)]
+        for plane in range(rows.shape[1]):
+            weight = plane_weights[plane]
+            for word in range(rows.shape[2]):
+                x, taps = rows[row, plane, word], mask[word]
+                for output in range(TILE):
+                    differing = (x ^ sign[tile, word, output]) & active[tile, word, output] & taps
+                    total[row - first, output] += weight * np.int64(_popcount(differing))
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def fire(rows, plane_weights, sign, masked, active, present, limits, packed):
+    """Neurons whose disagreements stay within their limit, as packed bits.
 
     Parameters
     ----------
     rows : uint64 (n, planes, words), the inputs
     plane_weights : int64 (planes,)
-    sign : uint64 (words, outputs), the weights
-    total : int64 (n, outputs), overwritten
+    sign : uint64 (tiles, words, 64), the weights
+    masked : whether ``active`` and ``present`` matter
+    active : uint64 as ``sign``, the weights that are not zero
+    present : uint64 (positions, words), the taps inside the image at ``row % positions``
+    limits : int64 (positions, tiles, 64); -1 where there is no neuron
+    packed : uint64 (n, tiles), overwritten
     """
-    planes, words = rows.shape[1], rows.shape[2]
-    flat = rows.reshape(-1, words)
-    count = np.empty((_ROWS, sign.shape[1]), dtype=np.uint64)
-    total[:] = 0
-    for first in range(0, len(flat), _ROWS):
-        last = len(flat) - 1
-        r1, r2, r3 = min(first + 1, last), min(first + 2, last), min(first + 3, last)
-        count[:] = 0
-        for word in range(words):
-            x0, x1, x2, x3 = flat[first, word], flat[r1, word], flat[r2, word], flat[r3, word]
-            for output in range(sign.shape[1]):
-                weight = sign[word, output]
-                count[0, output] += _popcount(x0 ^ weight)
-                count[1, output] += _popcount(x1 ^ weight)
-                count[2, output] += _popcount(x2 ^ weight)
-                count[3, output] += _popcount(x3 ^ weight)
-        for row in range(first, min(first + _ROWS, len(flat))):
-            weight = plane_weights[row % planes]
-            for output in range(sign.shape[1]):
-                total[row // planes, output] += weight * np.int64(count[row - first, output])
+    count = np.empty((_ROWS, TILE), dtype=np.uint64)
+    total = np.empty((_ROWS, TILE), dtype=np.int64)
+    for first in range(0, len(rows), _ROWS):
+        for tile in range(len(sign)):
+            if masked:
+                _masked_block(rows, plane_weights, sign, active, present, first, tile, total)
+            else:
+                _block(rows, plane_weights, sign, first, tile, count, total)
+            for row in range(first, min(first + _ROWS, len(rows))):
+                limit = limits[row % len(limits), tile]
+                value = np.uint64(0)
+                for bit in range(TILE):
+                    fires = total[row - first, bit] <= limit[bit]
+                    value |= np.uint64(fires) << np.uint64(bit)
+                packed[row, tile] = value
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def disagreements_masked(rows, plane_weights, sign, active, present, classes, total):
-    """As :func:`disagreements`, over the synapses that are not zero and the taps that are present.
-
-    Parameters
-    ----------
-    active : uint64 (words, outputs), non-zero weights
-    present : uint64 (border classes, words), taps inside the image
-    classes : int64 (positions,), border class of row ``r`` at ``r % positions``
-    """
-    planes, words = rows.shape[1], rows.shape[2]
-    for row in range(len(rows)):
-        border = classes[row % len(classes)]
-        for output in range(sign.shape[1]):
-            total[row, output] = 0
-        for plane in range(planes):
-            for word in range(words):
-                x, mask = rows[row, plane, word], present[border, word]
-                for output in range(sign.shape[1]):
-                    differing = (x ^ sign[word, output]) & active[word, output] & mask
-                    total[row, output] += plane_weights[plane] * np.int64(_popcount(differing))
-
-
-@njit(cache=True, nogil=True, boundscheck=False)
-def fire(total, limits, classes, packed):
-    """Neurons whose disagreements stay within their limit: packed bits uint64 (n, words).
-
-    Parameters
-    ----------
-    total : int64 (n, outputs)
-    limits : int64 (border classes, outputs)
-    classes : int64 (positions,), as in :func:`disagreements_masked`
-    """
-    outputs = total.shape[1]
-    for row in range(len(total)):
-        limit = limits[classes[row % len(classes)]]
-        for word in range(packed.shape[1]):
-            value = np.uint64(0)
-            for bit in range(min(64, outputs - 64 * word)):
-                output = 64 * word + bit
-                value |= np.uint64(total[row, output] <= limit[output]) << np.uint64(bit)
-            packed[row, word] = value
+def disagreements(rows, plane_weights, sign, masked, active, present, totals):
+    """Weighted disagreements, int64 (n, outputs), of the same parameters as :func:`fire`."""
+    count = np.empty((_ROWS, TILE), dtype=np.uint64)
+    total = np.empty((_ROWS, TILE), dtype=np.int64)
+    for first in range(0, len(rows), _ROWS):
+        for tile in range(len(sign)):
+            if masked:
+                _masked_block(rows, plane_weights, sign, active, present, first, tile, total)
+            else:
+                _block(rows, plane_weights, sign, first, tile, count, total)
+            for row in range(first, min(first + _ROWS, len(rows))):
+                for output in range(tile * TILE, min((tile + 1) * TILE, totals.shape[1])):
+                    totals[row, output] = total[row - first, output - tile * TILE]

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The zoo's networks: what their records claim, measured again, in software and in Verilog."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from twincell import api, networks
+from twincell.model import integer, store
+from twincell.model.recipe import Recipe
+
+ZOO = Path(__file__).parent.parent / "zoo"
+BUDGETS = [10, 49, 100, 250, 700, 2000, 6000]
+
+
+def needs_data(name: str) -> None:
+    if Recipe.read(ZOO / f"{name}.toml").data != "digits" and not os.environ.get("TWINCELL_DATA"):
+        pytest.skip(f"{name} needs TWINCELL_DATA")
+
+
+def test_every_network_has_recipe_and_record():
+    assert api.zoo() == ["digits-mlp", "mnist-mlp"]
+    for name in api.zoo():
+        assert (ZOO / f"{name}.toml").is_file() and (ZOO / f"{name}.json").is_file()
+
+
+@pytest.mark.parametrize("name", api.zoo())
+def test_the_record_is_what_the_network_does(name):
+    needs_data(name)
+    record = json.loads((ZOO / f"{name}.json").read_text())
+    graph = api.load(name)
+    data = networks.test_set(name, graph)
+    assert data is not None and record["data"] == data.name
+    assert record["network"] == graph.name == name and record["digest"] == store.digest(graph)
+    right = integer.labels(integer.scores(graph, data.test_images)) == data.test_labels
+    assert (record["correct"], record["test_images"]) == (right.sum(), len(right))
+    interval = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
+    assert np.allclose(record["wilson_95"], [interval.low, interval.high])
+
+
+def test_mnist_is_as_accurate_as_required():
+    record = json.loads((ZOO / "mnist-mlp.json").read_text())
+    assert record["accuracy"] >= 0.98
+    graph = api.load("mnist-mlp")
+    assert [value.shape for value in graph.values] == [(784,), (1024,), (1024,), (10,)]
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator", "native"])
+def test_all_digits_in_every_simulator(simulator):
+    if simulator == "icarus" and shutil.which("iverilog") is None:
+        pytest.skip("Icarus Verilog is not on PATH")
+    result = api.verify("digits-mlp", 360, simulator=simulator)
+    assert (result.scores, result.mismatches) == (3600, 0)
+    assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.parametrize("lanes", BUDGETS)
+def test_digits_take_the_planned_cycles(lanes):
+    result = api.verify("digits-mlp", 40, simulator="native", budget=api.Budget(lanes=lanes))
+    assert result.mismatches == 0
+    assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.parametrize("pauses", ["source", "sink", "both"])
+@pytest.mark.parametrize("simulator", ["verilator", "native"])
+def test_digits_under_pauses(simulator, pauses):
+    result = api.verify("digits-mlp", 40, simulator=simulator, pauses=pauses, seed=11)
+    assert result.mismatches == 0
+
+
+def test_some_of_mnist():
+    needs_data("mnist-mlp")
+    result = api.verify("mnist-mlp", 128, simulator="native")
+    assert (result.scores, result.mismatches) == (1280, 0)
+    assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.slow
+def test_all_of_mnist():
+    needs_data("mnist-mlp")
+    result = api.verify("mnist-mlp", simulator="native")
+    assert (result.scores, result.mismatches) == (100_000, 0)
+    assert result.accuracy is not None and result.accuracy >= 0.98
