@@ -221,20 +221,26 @@ class _Layer:
         """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
         packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
-        kernels.fire(*self._operands(rows, plane_weights), limits, packed)
+        kernels.fire(**self._operands(rows, plane_weights), limits=limits, packed=packed)
         return packed[:, None]
 
     def score(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Signed sums plus offsets, int64 (n, classes)."""
         totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
-        kernels.disagreements(*self._operands(rows, plane_weights), totals)
+        kernels.disagreements(**self._operands(rows, plane_weights), totals=totals)
         signed = self.counting * int(plane_weights.sum()) - 2 * totals
         return signed + self.node.offsets[variant]
 
-    def _operands(self, rows: np.ndarray, plane_weights: np.ndarray) -> tuple:
-        """What both kernels take first."""
-        rows = np.ascontiguousarray(rows)
-        return rows, plane_weights, self.sign, self.masked, self.active, self.present
+    def _operands(self, rows: np.ndarray, plane_weights: np.ndarray) -> dict:
+        """What both kernels take."""
+        return {
+            "rows": np.ascontiguousarray(rows),
+            "plane_weights": plane_weights,
+            "sign": self.sign,
+            "masked": self.masked,
+            "active": self.active,
+            "present": self.present,
+        }
 
     def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
