@@ -81,6 +81,7 @@ CORNERS = [
 @pytest.mark.parametrize("n", range(1, 13))
 @pytest.mark.parametrize("ternary", [False, True])
 def test_all_inputs_of_a_layer(n, ternary):
+    torch.manual_seed(n)
     rng = np.random.default_rng(n)
     random = rng.normal(0, [1, 1, math.sqrt(n), 0], (40, 4))
     random[:, 3] = rng.gamma(2, n / 2, 40)
@@ -102,6 +103,7 @@ def test_all_inputs_of_a_layer(n, ternary):
 @pytest.mark.parametrize("low, high", [(-1.0, 1.0), (0.0, 1.0), (-0.4242, 2.8215), (0.0, 0.75)])
 @pytest.mark.parametrize("ternary", [False, True])
 def test_all_pixels_of_a_layer(bits, n, low, high, ternary):
+    torch.manual_seed(n)
     rng = np.random.default_rng(bits)
     numbers = rng.normal(0, [1, 1, 2, 0], (20, 4))
     numbers[:, 3] = rng.gamma(2, 1, 20)
@@ -234,6 +236,7 @@ def test_images_are_flattened_in_torch_order():
 
 
 def test_a_head_may_read_pixels_of_odd_integers():
+    torch.manual_seed(2)
     model = nn.Sequential(Pixels(3, -7.0, 7.0), ScoreHead(6, 4))
     assert differences(model, export(model, "h", (6,)), torch.randint(0, 8, (99, 6))).scores == 0
 

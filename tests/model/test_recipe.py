@@ -7,6 +7,7 @@ import pytest
 
 from twincell.model.recipe import Recipe, RecipeError
 
+ZOO = Path(__file__).parents[2] / "zoo"
 GOOD = """
 name = "net"
 data = "digits"
@@ -35,7 +36,7 @@ def test_defaults(tmp_path):
     assert recipe.augmentation.shift == 0
 
 
-@pytest.mark.parametrize("path", sorted(Path("zoo").glob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(ZOO.glob("*.toml")), ids=lambda path: path.stem)
 def test_the_zoo_is_readable(path):
     assert Recipe.read(path).name == path.stem
 
