@@ -101,7 +101,7 @@ def main() -> None:
     """Measures both networks at one thread and at all cores."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=int, default=4000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     networks = [_random_network(), load("mnist-mlp")]

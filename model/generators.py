@@ -5,6 +5,7 @@ Each is defined once, here; the executors call it and the Amaranth components mi
 """
 
 import math
+from functools import cache
 
 import numpy as np
 
@@ -32,8 +33,9 @@ def mix(*values: int) -> int:
     return state
 
 
+@cache
 def lfsr_cycle(width: int) -> np.ndarray:
-    """All ``2**width - 1`` non-zero states of the maximal LFSR in order, starting at 1.
+    """All ``2**width - 1`` non-zero states of the maximal LFSR in order, starting at 1, read-only.
 
     One step shifts left and enters the XOR of the tapped bits at the right.
     """
@@ -47,6 +49,7 @@ def lfsr_cycle(width: int) -> np.ndarray:
         for tap in _TAPS[width]:
             feedback ^= state >> (tap - 1)
         state = ((state << 1) | (feedback & 1)) & ((1 << width) - 1)
+    states.setflags(write=False)
     return states
 
 

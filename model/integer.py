@@ -138,10 +138,11 @@ def check_images(graph: Graph, images: np.ndarray) -> np.ndarray:
 def _show(graph: Graph, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
     """The input as planes: packed when it is a vector, else bits."""
     planes, shape = graph.input.planes, graph.input.shape
-    flat = np.ascontiguousarray(images.reshape(len(images), -1), dtype=np.uint16)
+    flat = images.reshape(len(images), -1)
     if isinstance(planes, Binary):
-        packed = pack(flat.astype(np.uint8))[:, None]
+        packed = pack(flat)[:, None]
     elif isinstance(planes, FixedPoint):
+        flat = np.ascontiguousarray(flat, dtype=np.uint16)
         packed = np.empty((len(flat), planes.bits, words(flat.shape[1])), dtype=np.uint64)
         kernels.slice_planes(flat, packed)
     else:
