@@ -5,6 +5,11 @@ A layer of ``n`` inputs and ``m`` outputs reads its array once a cycle. A read c
 inputs of ``neurons`` neurons, so a vector takes ``planes * ceil(n / lanes) * ceil(m / neurons)``
 reads. Layers work on successive images at the same time, so an image takes as many cycles as the
 slowest layer.
+
+A read has two arrangements, which give the same bits. *Inputs on columns*: a word line belongs to
+the neurons, a column to an input, and the agreeing columns of a neuron are counted by a tree of
+adders. *Inputs on rows*: a word line belongs to an input, whose bit goes to every column, a column
+belongs to a neuron, and each column has a counter.
 """
 
 import bisect
@@ -12,6 +17,7 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
@@ -23,6 +29,13 @@ from .gearbox import beats
 
 DEFAULT_LANES = 512
 MAX_LANES = 1 << 16  # of one layer
+
+
+class Arrangement(StrEnum):
+    """What the word lines and the columns of a layer's array belong to."""
+
+    COLUMNS = "columns"  # inputs on columns: parallel to sequential
+    ROWS = "rows"  # inputs on rows: sequential to parallel
 
 
 class PlanError(ValueError):
@@ -39,13 +52,23 @@ class Budget:
         stays within them is planned
     images_per_second : with it, the smallest network that reaches this rate at ``clock``
     clock : in hertz
+    arrangement : of every layer, or of each in order
     """
 
     lanes: int | None = None
     images_per_second: float | None = None
     clock: float = 100e6
+    arrangement: Arrangement | str | tuple[Arrangement | str, ...] = Arrangement.COLUMNS
 
     def __post_init__(self):
+        one = isinstance(self.arrangement, str)
+        given = (self.arrangement,) if one else tuple(self.arrangement)
+        allowed = tuple(str(each) for each in Arrangement)
+        for each in given:
+            if each not in allowed:
+                raise PlanError(f"The arrangement is one of {', '.join(allowed)}, not {each!r}")
+        made = tuple(Arrangement(each) for each in given)
+        object.__setattr__(self, "arrangement", made[0] if one else made)
         if self.lanes is not None and not (isinstance(self.lanes, int) and self.lanes >= 1):
             raise PlanError(f"Lanes must be a positive integer, not {self.lanes!r}")
         rate = self.images_per_second
@@ -57,10 +80,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """How one dense layer or head is computed, inputs on columns.
+    """How one dense layer or head is computed.
 
-    Word line ``group * folds + fold`` holds, for each of the ``neurons`` of a group side by side,
-    the synapses of ``lanes`` inputs. The last group and the last fold may be partial.
+    Word line ``group * folds + fold`` holds the synapses of ``neurons`` neurons with ``lanes``
+    inputs: with inputs on columns neuron by neuron, with inputs on rows input by input. The last
+    group and the last fold may be partial.
 
     Parameters
     ----------
@@ -71,6 +95,7 @@ class LayerPlan:
     ternary : whether synapses can be zero
     lanes : inputs of one read
     neurons : neurons of one read
+    arrangement : of the columns
     """
 
     name: str
@@ -81,6 +106,7 @@ class LayerPlan:
     ternary: bool
     lanes: int
     neurons: int
+    arrangement: Arrangement = Arrangement.COLUMNS
 
     @property
     def folds(self) -> int:
@@ -129,12 +155,27 @@ class LayerPlan:
         """Bits of the array, the unused ones of partial tiles included."""
         return self.rows * self.columns * (2 if self.ternary else 1)
 
+    @property
+    def counter_bits(self) -> int:
+        """Bits of the sums that a read adds to: a counter or accumulator for each of its neurons,
+        wide enough for any threshold."""
+        most = self.inputs * ((1 << self.planes) - 1)
+        return self.neurons * (1 + (most + 1).bit_length())
+
+    def column(self, neuron: int, lane: int) -> int:
+        """The column on which a neuron of the group meets an input of the read."""
+        if self.arrangement is Arrangement.COLUMNS:
+            return neuron * self.lanes + lane
+        return lane * self.neurons + neuron
+
     def word_lines(self, synapses: np.ndarray) -> np.ndarray:
         """Bits (outputs, inputs) laid out as (rows, columns); unused cells are 0."""
         padded = np.zeros((self.groups * self.neurons, self.folds * self.lanes), dtype=np.uint8)
         padded[: self.outputs, : self.inputs] = synapses
         tiles = padded.reshape(self.groups, self.neurons, self.folds, self.lanes)
-        return tiles.transpose(0, 2, 1, 3).reshape(self.rows, self.columns)
+        by_column = self.arrangement is Arrangement.COLUMNS
+        order = (0, 2, 1, 3) if by_column else (0, 2, 3, 1)
+        return tiles.transpose(order).reshape(self.rows, self.columns)
 
 
 @dataclass(frozen=True)
@@ -188,8 +229,8 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     """
     budget = budget or Budget(lanes=DEFAULT_LANES)
     if budget.lanes is None and budget.images_per_second is None:
-        budget = Budget(DEFAULT_LANES, None, budget.clock)
-    menus = [_foldings(layer) for layer in _layers(graph)]
+        budget = replace(budget, lanes=DEFAULT_LANES)
+    menus = [_foldings(layer) for layer in _arranged(list(_layers(graph)), budget)]
     if budget.images_per_second is None:
         layers = _fastest(menus, budget.lanes or DEFAULT_LANES)
     else:
@@ -227,12 +268,28 @@ def _layers(graph: Graph) -> Iterator[LayerPlan]:
                 raise PlanError(f"{where} has no hardware; Dense, Flatten and Head do")
 
 
+def _arranged(layers: list[LayerPlan], budget: Budget) -> list[LayerPlan]:
+    """The layers with the budget's arrangement, or each with its own."""
+    given = budget.arrangement
+    arrangements = (given,) * len(layers) if isinstance(given, Arrangement) else given
+    if len(arrangements) != len(layers):
+        raise PlanError(f"{len(arrangements)} arrangements for {len(layers)} layers")
+    return [
+        replace(layer, arrangement=each) for layer, each in zip(layers, arrangements, strict=True)
+    ]
+
+
 def _foldings(layer: LayerPlan) -> list[LayerPlan]:
-    """Foldings of which none is both no larger and faster than another, smallest first."""
+    """Foldings of which none is both no larger and faster than another, smallest first.
+
+    With inputs on rows, all outputs are side by side before a read covers a second input.
+    """
+    pairs = itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
+    by_rows = layer.arrangement is Arrangement.ROWS
     every = [
         replace(layer, lanes=lanes, neurons=neurons)
-        for lanes, neurons in itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
-        if lanes * neurons <= MAX_LANES
+        for lanes, neurons in pairs
+        if lanes * neurons <= MAX_LANES and not (by_rows and lanes > 1 and neurons < layer.outputs)
     ]
     every.sort(key=lambda folding: (folding.columns, folding.cycles, folding.overhead))
     best: list[LayerPlan] = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The heart of a layer, inputs on columns: reads of an array become sums of neurons."""
+"""The heart of a layer: reads of an array become sums of neurons."""
 
 import numpy as np
-from amaranth.hdl import C, Cat, Module, Mux, Signal
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -176,19 +176,31 @@ class Sums(wiring.Component):
         whole = C((1 << layer.lanes) - 1, layer.lanes)
         enable = Mux(tail, whole >> unused, whole) if unused else whole
         m.d.comb += [
-            array.i.payload.inputs.eq(buffer.shown.replicate(layer.neurons)),
-            array.i.payload.enable.eq(enable.replicate(layer.neurons)),
+            array.i.payload.inputs.eq(self._spread(buffer.shown)),
+            array.i.payload.enable.eq(self._spread(enable)),
             array.o.ready.eq(1),
         ]
 
+    def _spread(self, lanes: Value) -> Value:
+        """A bit for each input of a read, laid out on the columns."""
+        columns: list[Value] = [lanes] * self.layer.columns
+        for neuron, lane in np.ndindex(self.layer.neurons, self.layer.lanes):
+            columns[self.layer.column(neuron, lane)] = lanes[lane]
+        return Cat(columns)
+
+    def _gather(self, columns: Value, neuron: int) -> Value:
+        """The columns of one neuron of the group, in the order of their inputs."""
+        lanes = range(self.layer.lanes)
+        return Cat(columns[self.layer.column(neuron, lane)] for lane in lanes)
+
     def _count(self, m: Module) -> Signal:
         """Popcounts of each neuron's columns; returns when they are valid."""
-        lanes, result = self.layer.lanes, self.array.o.payload
+        result = self.array.o.payload
         for neuron, popcount in enumerate(self.popcounts):
             m.submodules[f"popcount{neuron}"] = popcount
-            agree, active = result.agree.word_select(neuron, lanes), result.active
+            agree = self._gather(result.agree, neuron)
             if self.layer.ternary:
-                not_disagree = agree | ~active.word_select(neuron, lanes)
+                not_disagree = agree | ~self._gather(result.active, neuron)
                 m.d.comb += popcount.i.eq(Cat(agree, not_disagree))
             else:
                 m.d.comb += popcount.i.eq(agree)

@@ -73,6 +73,9 @@ Data = Annotated[Path | None, typer.Option(help="Directory of data sets (else TW
 Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle of all layers together.")]
 Rate = Annotated[float | None, typer.Option(help="Images per second to reach.")]
 Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
+Arranged = Annotated[
+    str, typer.Option(help="columns or rows, or one for each layer: rows,columns,rows.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of pauses and random images.")]
 
 
@@ -117,10 +120,15 @@ def info(net: Net, as_json: Json = False) -> None:
 
 @app.command()
 def plan(
-    net: Net, lanes: Lanes = None, rate: Rate = None, clock: Clock = 100.0, as_json: Json = False
+    net: Net,
+    lanes: Lanes = None,
+    rate: Rate = None,
+    clock: Clock = 100.0,
+    arrangement: Arranged = "columns",
+    as_json: Json = False,
 ) -> None:
     """Show how a network would be computed: lanes, word lines, reads, cycles, memory bits."""
-    budget = Budget(lanes, rate, clock * 1e6)
+    budget = _budget(lanes, rate, clock, arrangement)
     report = reports.plan_dict(api.plan(api.load(net), budget), budget.clock)
     _report(report, reports.plan_table(report), as_json)
 
@@ -132,11 +140,12 @@ def build(
     lanes: Lanes = None,
     rate: Rate = None,
     clock: Clock = 100.0,
+    arrangement: Arranged = "columns",
     as_json: Json = False,
 ) -> None:
     """Write a network's Verilog, memory files and ports.json."""
     with _working("build"):
-        emitted = api.build(api.load(net), out, Budget(lanes, rate, clock * 1e6))
+        emitted = api.build(api.load(net), out, _budget(lanes, rate, clock, arrangement))
     files = [emitted.verilog, *emitted.memories, emitted.ports]
     report = {
         "top": emitted.top,
@@ -158,6 +167,7 @@ def verify(
     lanes: Lanes = None,
     rate: Rate = None,
     clock: Clock = 100.0,
+    arrangement: Arranged = "columns",
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
     as_json: Json = False,
 ) -> None:
@@ -167,7 +177,7 @@ def verify(
             net,
             images,
             simulator=simulator,
-            budget=Budget(lanes, rate, clock * 1e6),
+            budget=_budget(lanes, rate, clock, arrangement),
             dataset=dataset,
             directory=data,
             pauses=pauses,
@@ -188,6 +198,12 @@ def demo(as_json: Json = False) -> None:
 def main() -> None:
     """Entry point of the ``twincell`` command."""
     app()
+
+
+def _budget(lanes: int | None, rate: float | None, clock: float, arrangement: str) -> Budget:
+    """The budget of the options; the clock is in MHz, arrangements are separated by commas."""
+    each = tuple(arrangement.split(","))
+    return Budget(lanes, rate, clock * 1e6, each if len(each) > 1 else arrangement)
 
 
 def _report(report: dict, shown: RenderableType, as_json: bool) -> None:

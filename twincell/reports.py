@@ -103,6 +103,7 @@ def plan_dict(plan: Plan, clock: float) -> dict:
                 "inputs": layer.inputs,
                 "outputs": layer.outputs,
                 "planes": layer.planes,
+                "arrangement": str(layer.arrangement),
                 "lanes": layer.lanes,
                 "neurons": layer.neurons,
                 "folds": layer.folds,
@@ -112,6 +113,7 @@ def plan_dict(plan: Plan, clock: float) -> dict:
                 "reads": layer.reads,
                 "cycles": layer.cycles,
                 "memory_bits": layer.memory_bits,
+                "counter_bits": layer.counter_bits,
             }
             for layer in plan.layers
         ],
@@ -121,23 +123,25 @@ def plan_dict(plan: Plan, clock: float) -> dict:
 def plan_table(report: dict) -> RenderableType:
     """The table of :func:`plan_dict`."""
     made = table(
-        report["network"], "layer", "in > out", "planes", "read", "array", "reads", "cycles", "bits"
-    )
+        report["network"], "layer", "inputs on", "in > out", "planes", "read", "array", "reads",
+        "cycles", "bits", "counters", right=2,
+    )  # fmt: skip
     for layer in report["layers"]:
         made.add_row(
             layer["name"],
+            layer["arrangement"],
             f"{layer['inputs']} > {layer['outputs']}",
             str(layer["planes"]),
             f"{layer['lanes']} x {layer['neurons']}",
             f"{layer['rows']} x {layer['columns']}",
-            *(f"{layer[key]:,}" for key in ("reads", "cycles", "memory_bits")),
+            *(f"{layer[key]:,}" for key in ("reads", "cycles", "memory_bits", "counter_bits")),
         )
     rate = (
         f"{report['images_per_second']:,.0f} images per second at {report['clock_hz'] / 1e6:g} MHz"
     )
     return Group(
         made,
-        "read: inputs x neurons of one cycle; array: word lines x columns",
+        "read: inputs x neurons of one cycle; array: word lines x columns; counters: bits of the sums",
         f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
         f"{report['cycles_per_image']:,} cycles per image: {rate}",
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from .hw.network import Network
-from .hw.plan import Budget
+from .hw.plan import Arrangement, Budget
 from .hw.plan import plan as make_plan
 from .hw.verilog import emit
 from .model import integer
@@ -237,6 +237,9 @@ def _replay_command(
         words += ["--lanes", budget.lanes]
     if budget.images_per_second is not None:
         words += ["--rate", budget.images_per_second, "--clock", budget.clock / 1e6]
+    if budget.arrangement != Arrangement.COLUMNS:
+        given = budget.arrangement
+        words += ["--arrangement", given if isinstance(given, str) else ",".join(given)]
     if dataset is not None:
         words += ["--dataset", dataset]
     if directory is not None:

@@ -80,6 +80,20 @@ def test_steady_cycles_equal_the_plan(bits, lanes):
     assert set(np.diff(observed.finished)[4:]) == {planned.cycles_per_image}
 
 
+@pytest.mark.parametrize("arrangement", ["rows", ("rows", "columns", "rows")])
+@pytest.mark.parametrize("lanes", [3, 12, 30, 70, 200, 900, 3000])
+def test_arrangements_differ_in_cost_and_in_no_bit(arrangement, lanes):
+    rng = np.random.default_rng(lanes)
+    graph = mlp(rng, [14, 11, 13, 5], FixedPoint(3), ternary=lanes == 70)
+    planned = plan(graph, Budget(lanes=lanes, arrangement=arrangement))
+    first = planned.layers[0]
+    assert first.arrangement == "rows" and (first.lanes == 1 or first.neurons == first.outputs)
+    images = random_images(rng, graph, 9)
+    observed = run(Network(graph, planned), images)
+    assert np.array_equal(observed.scores, integer.scores(graph, images))
+    assert set(np.diff(observed.finished)[4:]) == {planned.cycles_per_image}
+
+
 def test_images_a_cycle():
     """The widest plan takes an image every cycle, and so does the hardware."""
     rng = np.random.default_rng(1)

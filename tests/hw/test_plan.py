@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tests.support.graphs import mlp, random_graph
-from twincell.hw.plan import DEFAULT_LANES, Budget, LayerPlan, PlanError, plan
+from twincell.hw.plan import DEFAULT_LANES, Arrangement, Budget, LayerPlan, PlanError, plan
 from twincell.model.graph import Graph
 from twincell.model.nodes import Conv, Flatten, Head, Input, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic
@@ -73,6 +74,16 @@ def test_word_lines_hold_each_synapse_once():
         assert line[: len(wanted)].tolist() == wanted
 
 
+def test_with_inputs_on_rows_a_word_line_belongs_to_an_input():
+    layer = LayerPlan("layer1", 1, 7, 5, 1, False, lanes=1, neurons=5, arrangement=Arrangement.ROWS)
+    synapses = np.arange(35).reshape(5, 7)
+    assert np.array_equal(layer.word_lines(synapses), synapses.T)
+    tiled = replace(layer, lanes=2)
+    columns = [tiled.column(neuron, lane) for lane in range(2) for neuron in range(5)]
+    assert columns == list(range(10))
+    assert tiled.word_lines(synapses)[1].tolist() == [*synapses[:, 2], *synapses[:, 3]]
+
+
 def test_random_graphs_are_planned_or_refused_with_a_reason():
     refused = 0
     for seed in range(200):
@@ -104,6 +115,14 @@ def _refusals():
             "Images per second must be a positive number, not nan",
         ),
         (lambda: Budget(clock=0.0), "The clock must be a positive number of hertz, not 0.0"),
+        (
+            lambda: Budget(arrangement="diagonal"),
+            "The arrangement is one of columns, rows, not 'diagonal'",
+        ),
+        (
+            lambda: plan(graph, Budget(arrangement=("rows", "columns"))),
+            "2 arrangements for 3 layers",
+        ),
         (lambda: plan(graph, Budget(lanes=2)), "2 lanes are not enough: 3 layers need one each"),
         (
             lambda: plan(graph, Budget(images_per_second=1e6)),
