@@ -120,28 +120,33 @@ def plan_dict(plan: Plan, clock: float) -> dict:
     }
 
 
+_PLAN_ROWS = {
+    "inputs on": "arrangement",
+    "inputs": "inputs",
+    "outputs": "outputs",
+    "planes of an input": "planes",
+    "inputs of a read": "lanes",
+    "neurons of a read": "neurons",
+    "word lines": "rows",
+    "columns": "columns",
+    "memory bits": "memory_bits",
+    "counter bits": "counter_bits",
+    "reads an image": "reads",
+    "cycles an image": "cycles",
+}
+
+
 def plan_table(report: dict) -> RenderableType:
-    """The table of :func:`plan_dict`."""
-    made = table(
-        report["network"], "layer", "inputs on", "in > out", "planes", "read", "array", "reads",
-        "cycles", "bits", "counters", right=2,
-    )  # fmt: skip
-    for layer in report["layers"]:
-        made.add_row(
-            layer["name"],
-            layer["arrangement"],
-            f"{layer['inputs']} > {layer['outputs']}",
-            str(layer["planes"]),
-            f"{layer['lanes']} x {layer['neurons']}",
-            f"{layer['rows']} x {layer['columns']}",
-            *(f"{layer[key]:,}" for key in ("reads", "cycles", "memory_bits", "counter_bits")),
-        )
-    rate = (
-        f"{report['images_per_second']:,.0f} images per second at {report['clock_hz'] / 1e6:g} MHz"
-    )
+    """The table of :func:`plan_dict`: a column for each layer."""
+    layers = report["layers"]
+    made = table(report["network"], "", *(layer["name"] for layer in layers))
+    for name, key in _PLAN_ROWS.items():
+        values = [layer[key] for layer in layers]
+        made.add_row(name, *(v if isinstance(v, str) else f"{v:,}" for v in values))
+    clock = f"{report['clock_hz'] / 1e6:g} MHz"
+    rate = f"{report['images_per_second']:,.0f} images per second at {clock}"
     return Group(
         made,
-        "read: inputs x neurons of one cycle; array: word lines x columns; counters: bits of the sums",
         f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
         f"{report['cycles_per_image']:,} cycles per image: {rate}",
     )
