@@ -25,6 +25,7 @@ class Dense(wiring.Component):
     layer : the plan
     array : the memory, a component of ``ArraySignature(layer.rows, layer.columns)`` that holds
         ``layer.word_lines`` of the weights
+    loadable : whether any threshold there is can be loaded at run time
 
     Members
     -------
@@ -32,10 +33,19 @@ class Dense(wiring.Component):
     o : Out(stream of ``layer.neurons`` bits)
     """
 
-    def __init__(self, node: nodes.Dense, layer: LayerPlan, array: wiring.Component):
+    def __init__(
+        self,
+        node: nodes.Dense,
+        layer: LayerPlan,
+        array: wiring.Component,
+        *,
+        loadable: bool = False,
+    ):
         self.layer = layer
-        # The sign of sum - T is the decision.
-        self.sums = Sums(layer, array, -node.thresholds[0, 0], halve=False)
+        # The sign of sum - T is the decision; T is at most one above the greatest sum.
+        most = layer.inputs * ((1 << layer.planes) - 1)
+        bounds = (-most - 1, most if layer.ternary else 0) if loadable else None
+        self.sums = Sums(layer, array, -node.thresholds[0, 0], halve=False, bounds=bounds)
         super().__init__(
             {
                 "i": In(vector_stream(layer.planes, layer.lanes)),

@@ -133,6 +133,8 @@ class Head(wiring.Component):
     layer : the plan
     array : the memory, a component of ``ArraySignature(layer.rows, layer.columns)`` that holds
         ``layer.word_lines`` of the weights
+    loadable : whether offsets can be loaded at run time, as far from 0 as a sum can be, or as the
+        node's own are
 
     Members
     -------
@@ -140,12 +142,21 @@ class Head(wiring.Component):
     o : Out(stream of :func:`beat_layout`)
     """
 
-    def __init__(self, node: nodes.Head, layer: LayerPlan, array: wiring.Component):
+    def __init__(
+        self,
+        node: nodes.Head,
+        layer: LayerPlan,
+        array: wiring.Component,
+        *,
+        loadable: bool = False,
+    ):
         self.layer = layer
         # Binary weights: score = 2 p - n + offset, whose lowest bit no popcount changes.
         binary = not layer.ternary
-        constants = node.offsets[0] - binary * layer.inputs * ((1 << layer.planes) - 1)
-        self.sums = Sums(layer, array, constants, halve=binary)
+        most = layer.inputs * ((1 << layer.planes) - 1)
+        constants = node.offsets[0] - binary * most
+        bounds = (-most - binary * most, most - binary * most) if loadable else None
+        self.sums = Sums(layer, array, constants, halve=binary, bounds=bounds)
         total = self.sums.total_shape
         self.score_shape = Shape(total.width + binary, signed=True)
         super().__init__(

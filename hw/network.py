@@ -10,6 +10,7 @@ from .arrays.digital import DigitalArray
 from .dense import Dense
 from .gearbox import Gearbox, vector_stream
 from .head import Head, beat_layout
+from .loading import Loadable, load_stream
 from .plan import LayerPlan, Plan
 
 
@@ -24,14 +25,17 @@ class Network(wiring.Component):
     ----------
     graph : what is computed
     plan : how; made for this graph
+    loadable : whether weights and thresholds can be loaded at run time
 
     Members
     -------
     i : In(stream of ``plan.pixels_per_beat`` pixels)
     o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
+    load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable. A line is written
+        in the cycle in which it is taken; images inside then meet old and new contents.
     """
 
-    def __init__(self, graph: Graph, plan: Plan):
+    def __init__(self, graph: Graph, plan: Plan, *, loadable: bool = False):
         nodes = [graph.nodes[layer.node] for layer in plan.layers]
         shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
         found = [getattr(node, "weights", None) for node in nodes]
@@ -40,16 +44,24 @@ class Network(wiring.Component):
         self.graph = graph
         self.plan = plan
         *hidden, head = zip(nodes, plan.layers, strict=True)
-        self.layers = [Dense(node, layer, _array(node, layer)) for node, layer in hidden]
-        self.head = Head(head[0], head[1], _array(*head))
+        self.layers = [
+            Dense(node, layer, _array(node, layer), loadable=loadable) for node, layer in hidden
+        ]
+        self.head = Head(head[0], head[1], _array(*head), loadable=loadable)
+        self.loadable = loadable
+        self.loadables: list[Loadable] = []
+        if loadable:
+            for layer, component in zip(plan.layers, [*self.layers, self.head], strict=True):
+                self.loadables += component.sums.loadables(layer.name)
         last = plan.layers[-1]
         scores = beat_layout(self.head.score_shape, last.neurons, last.outputs)
-        super().__init__(
-            {
-                "i": In(vector_stream(plan.pixel_bits, plan.pixels_per_beat)),
-                "o": Out(stream.Signature(scores)),
-            }
-        )
+        members = {
+            "i": In(vector_stream(plan.pixel_bits, plan.pixels_per_beat)),
+            "o": Out(stream.Signature(scores)),
+        }
+        if loadable:
+            members["load"] = In(load_stream([each.target for each in self.loadables]))
+        super().__init__(members)
 
     def elaborate(self, platform):
         # pixels -> [gearbox -> layer] ... -> [gearbox -> head] -> scores
@@ -63,6 +75,12 @@ class Network(wiring.Component):
             connect(m, gearbox.o, component.i)
             source, size = component.o, layer.neurons
         connect(m, source, flipped(self.o))
+        if self.loadables:
+            readies = [each.connect(m, self.load, k) for k, each in enumerate(self.loadables)]
+            with m.Switch(self.load.payload.target):
+                for index, ready in enumerate(readies):
+                    with m.Case(index):
+                        m.d.comb += self.load.ready.eq(ready)
         return m
 
     def about(self) -> dict:

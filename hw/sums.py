@@ -3,11 +3,12 @@
 
 import numpy as np
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .gearbox import vector_stream
+from .loading import Loadable, Target
 from .plan import LayerPlan
 from .planes import PlaneBuffer
 from .popcount import Popcount
@@ -89,6 +90,7 @@ class Sums(wiring.Component):
     constants : int (outputs,), added to each neuron's sum
     halve : leave out the last doubling, as :class:`~.threshold.Accumulator` does, so that ``rest``
         holds the lowest bit of twice the sum plus the constant
+    bounds : least and greatest constant that may be loaded at run time; ``None`` for fixed ones
 
     Members
     -------
@@ -98,10 +100,18 @@ class Sums(wiring.Component):
     valid : Out(1), the sums of a group
     totals : Out, its sums
     rests : Out, with ``halve``, the bit below each
+    i_constants : In(stream: row, values), with ``bounds``: the constants of a group, written in the
+        cycle in which they come; for the vectors whose first count comes two cycles later or more
     """
 
     def __init__(
-        self, layer: LayerPlan, array: wiring.Component, constants: np.ndarray, *, halve: bool
+        self,
+        layer: LayerPlan,
+        array: wiring.Component,
+        constants: np.ndarray,
+        *,
+        halve: bool,
+        bounds: tuple[int, int] | None = None,
     ):
         self.layer = layer
         self.array = array
@@ -119,18 +129,28 @@ class Sums(wiring.Component):
             self.constants -= unused << halve
             most += unused
         low, high = int(self.constants.min()), int(self.constants.max())
+        if bounds is not None:
+            offset = (layer.folds * layer.lanes * weight << halve) if layer.ternary else 0
+            low, high = min(low, bounds[0] - offset), max(high, bounds[1] - offset)
+        self.constant_range = low, high
+        self.loadable = bounds is not None
         self.constant_shape = range_shape(low, high)
         self.total_shape = range_shape(low >> halve, (high >> halve) + most)
-        super().__init__(
-            {
-                "i": In(vector_stream(layer.planes, layer.lanes)),
-                "room": In(1),
-                "started": Out(1),
-                "valid": Out(1),
-                "totals": Out(data.ArrayLayout(self.total_shape, layer.neurons)),
-                "rests": Out(layer.neurons if halve else 0),
+        members = {
+            "i": In(vector_stream(layer.planes, layer.lanes)),
+            "room": In(1),
+            "started": Out(1),
+            "valid": Out(1),
+            "totals": Out(data.ArrayLayout(self.total_shape, layer.neurons)),
+            "rests": Out(layer.neurons if halve else 0),
+        }
+        if self.loadable:
+            group = {
+                "row": range(max(layer.groups, 2)),
+                "values": data.ArrayLayout(self.constant_shape, layer.neurons),
             }
-        )
+            members["i_constants"] = In(stream.Signature(data.StructLayout(group)))
+        super().__init__(members)
 
     @property
     def latency(self) -> int:
@@ -138,6 +158,20 @@ class Sums(wiring.Component):
         return (
             PlaneBuffer.latency + self.array.latency + self.popcounts[0].delay + Accumulator.latency
         )
+
+    def loadables(self, name: str) -> list[Loadable]:
+        """What can be loaded, with ``bounds``: the word lines and the constants."""
+        layer, width = self.layer, self.constant_shape.width
+        bits = self.array.contents.shape[1]
+        lines = Target(f"{name} word lines", "word lines", layer.rows, bits, 0, 1, 1)
+        group = layer.neurons * width
+        low, high = self.constant_range
+        constants = Target(f"{name} constants", "constants", layer.groups, group, low, high, width)
+        values = self.constants.reshape(layer.groups, layer.neurons)
+        return [
+            Loadable(lines, self.array.contents, self.array.i_program),
+            Loadable(constants, values, self.i_constants),
+        ]
 
     def elaborate(self, platform):
         m = Module()
@@ -174,8 +208,9 @@ class Sums(wiring.Component):
 
         unused = layer.folds * layer.lanes - layer.inputs
         whole = C((1 << layer.lanes) - 1, layer.lanes)
-        enable = Mux(tail, whole >> unused, whole) if unused else whole
+        enable = Signal(layer.lanes)
         m.d.comb += [
+            enable.eq(Mux(tail, whole >> unused, whole) if unused else whole),
             array.i.payload.inputs.eq(self._spread(buffer.shown)),
             array.i.payload.enable.eq(self._spread(enable)),
             array.o.ready.eq(1),
@@ -223,6 +258,14 @@ class Sums(wiring.Component):
                 for group in self.constants.reshape(layer.groups, layer.neurons)
             ],
         )
+        if self.loadable:
+            write, group = memory.write_port(), self.i_constants
+            m.d.comb += [
+                group.ready.eq(1),
+                write.en.eq(group.valid),
+                write.addr.eq(group.payload.row),
+                write.data.eq(group.payload.values),
+            ]
         constant = memory.read_port()
         m.d.comb += [returns.step.eq(valid), constant.addr.eq(returns.next_group)]
         m.d.sync += self.valid.eq(valid & returns.last)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One call from a planned graph to a directory that other tools take: Verilog and companions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...model.graph import Graph
+from ..network import Network
+from ..plan import Plan
+from ..verilog import Emitted, emit
+from . import companions
+from .wrapper import Edge, Wrapper
+
+STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high"}
+
+
+@dataclass(frozen=True)
+class Built:
+    """The files of one build."""
+
+    emitted: Emitted
+    companions: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        emitted = self.emitted
+        return (emitted.verilog, *emitted.memories, emitted.ports, *self.companions)
+
+
+def build(
+    graph: Graph, plan: Plan, directory: Path, *, edge: Edge | None, clock: float, **emission
+) -> Built:
+    """Writes a network, bare (``edge=None``) or behind standard buses.
+
+    Parameters
+    ----------
+    graph, plan : the network
+    directory : of all files
+    edge : the buses; ``None`` for the bare streams ``i`` and ``o``
+    clock : in hertz, for the timing constraints
+    emission : further arguments of :func:`~..verilog.emit`
+    """
+    network = Network(graph, plan, loadable=edge is not None)
+    about = {"network": network.about()}
+    if edge is None:
+        emitted = emit(
+            network, directory, name=graph.name, about={**about, "edge": STREAM}, **emission
+        )
+        return Built(emitted, companions.write(emitted, graph.name, clock=clock))
+    wrapper = Wrapper(network, edge)
+    described = {**wrapper.about(), "registers": companions.Names(graph.name).registers}
+    emitted = emit(
+        wrapper, directory, name=graph.name, about={**about, "edge": described}, **emission
+    )
+    written = companions.write(emitted, graph.name, clock=clock, wrapper=wrapper)
+    return Built(emitted, written)
