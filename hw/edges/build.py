@@ -15,17 +15,15 @@ STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high
 
 
 @dataclass(frozen=True)
-class Built:
+class Built(Emitted):
     """The files of one build."""
 
-    emitted: Emitted
-    companions: tuple[Path, ...]
+    companions: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All of them."""
-        emitted = self.emitted
-        return (emitted.verilog, *emitted.memories, emitted.ports, *self.companions)
+        return (self.verilog, *self.memories, self.ports, *self.companions)
 
 
 def build(
@@ -47,11 +45,12 @@ def build(
         emitted = emit(
             network, directory, name=graph.name, about={**about, "edge": STREAM}, **emission
         )
-        return Built(emitted, companions.write(emitted, graph.name, clock=clock))
+        written = companions.write(emitted, graph.name, clock=clock)
+        return Built(**vars(emitted), companions=written)
     wrapper = Wrapper(network, edge)
     described = {**wrapper.about(), "registers": companions.Names(graph.name).registers}
     emitted = emit(
         wrapper, directory, name=graph.name, about={**about, "edge": described}, **emission
     )
     written = companions.write(emitted, graph.name, clock=clock, wrapper=wrapper)
-    return Built(emitted, written)
+    return Built(**vars(emitted), companions=written)

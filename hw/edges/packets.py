@@ -190,4 +190,4 @@ class ScoresOut(wiring.Component):
 
 
 def _extended(score: Value, width: int) -> Value:
-    return Cat(score, score[-1].replicate(width - len(score)))
+    return Value.cast(Cat(score, score[-1].replicate(width - len(score))))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Wrapped networks in cocotb, against the agents of cocotbext-axi: random traffic with pauses on
+every channel, resets at random moments, and other weights loaded at run time."""
+
+import numpy as np
+import pytest
+
+from tests.support import edges as support
+from tests.support.builds import needs_icarus
+from twincell.hw.edges.wrapper import Edge
+from twincell.sim import edges, packets
+from twincell.sim.ports import PortsError
+from twincell.sim.results import SimulationError
+
+BUSES = ["axi", "wishbone"]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    """Small wrapped networks by their bus; the Wishbone one has the other reset."""
+    made = {}
+
+    def get(bus):
+        if bus not in made:
+            edge = Edge(bus, "low" if bus == "axi" else "high")
+            made[bus] = support.wrapped(tmp_path_factory.mktemp("edges") / bus, edge)
+        return made[bus]
+
+    return get
+
+
+def _traffic(network, count, seed):
+    """Packets, of which some have a wrong length, and what they are answered with."""
+    rng = np.random.default_rng(seed)
+    about = packets.edge(network.directory)["packets"]
+    images = support.images(network.graph, count, seed)
+    beats, per_beat = about["input_beats"], about["pixels_per_beat"]
+    lengths = np.full(count, beats)
+    wrong = rng.random(count) < 0.2
+    lengths[wrong] = rng.integers(1, 2 * beats, wrong.sum())
+    shown = images.copy()
+    for image, length in zip(shown, lengths, strict=True):
+        image[length * per_beat :] = 0  # a short packet is completed with 0
+    return {
+        "packets": network.codec.encode(images),
+        "lengths": lengths,
+        "answers": network.answers(network.graph, shown),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bus", "simulator"),
+    [
+        ("axi", "verilator"),
+        pytest.param("axi", "icarus", marks=needs_icarus),
+        ("wishbone", "verilator"),
+    ],
+)
+def test_random_traffic_with_pauses_everywhere(build, tmp_path, bus, simulator):
+    network = build(bus)
+    counted = edges.play(
+        network.directory,
+        "edge_traffic",
+        _traffic(network, 120, seed=7),
+        tmp_path,
+        simulator=simulator,
+        seed=7,
+        options={"accesses": 1000, "pause": 0.4, "bus_pause": 0.4},
+    )
+    assert counted["packets"] == 120 and counted["beats"] >= 1000
+    assert counted["accesses"] == 1000 and counted["refused"] > 100
+
+
+@pytest.mark.parametrize("bus", BUSES)
+def test_resets_at_random_moments(build, tmp_path, bus):
+    network = build(bus)
+    images = support.images(network.graph, 20, seed=2)
+    counted = edges.play(
+        network.directory,
+        "edge_reset",
+        {
+            "packets": network.codec.encode(images),
+            "answers": network.answers(network.graph, images),
+        },
+        tmp_path,
+        seed=3,
+        options={"resets": 200 if bus == "axi" else 40, "within": 120},
+    )
+    resets = counted["resets"]
+    assert counted["images"] == 2 * resets and 0 < counted["soft"] < resets
+
+
+def _reload(network, other, tmp_path, seed):
+    images = support.images(network.graph, 40, seed)
+    before, after = (network.answers(graph, images) for graph in (network.graph, other))
+    assert (before != after).any(axis=1).all()
+    vectors = {"packets": network.codec.encode(images), "before": before, "after": after}
+    vectors |= network.lines(other)
+    return edges.play(network.directory, "edge_load", vectors, tmp_path, seed=seed)
+
+
+@pytest.mark.parametrize("bus", BUSES)
+def test_another_network_is_loaded_at_run_time(build, tmp_path, bus):
+    network = build(bus)
+    other = support.network(99, (23, 14, 5), 3, False)
+    counted = _reload(network, other, tmp_path, seed=5)
+    assert counted["before"] > 0 and counted["after"] > 0
+    rows = sum(len(each) for each in network.lines(other).values())
+    assert counted["lines"] == rows
+
+
+def test_a_ternary_network_is_loaded_at_run_time(tmp_path):
+    network = support.wrapped(tmp_path / "build", Edge(), ternary=True, lanes=200)
+    other = support.network(98, (23, 14, 5), 3, True)
+    counted = _reload(network, other, tmp_path / "work", seed=6)
+    assert counted["before"] > 0 and counted["after"] > 0
+
+
+def test_a_wrong_answer_is_seen(build, tmp_path):
+    network = build("axi")
+    vectors = _traffic(network, 3, seed=1)
+    vectors["answers"][1, 0] ^= 1
+    options = {"accesses": 1, "pause": 0.0, "bus_pause": 0.0}
+    with pytest.raises(
+        SimulationError, match=r"(?s)^edge_traffic on verilator failed .*packet 1: "
+    ):
+        edges.play(network.directory, "edge_traffic", vectors, tmp_path, options=options)
+
+
+def test_bare_streams_have_no_packets(tmp_path):
+    network = support.wrapped(tmp_path, None)
+    with pytest.raises(PortsError, match=r"has bare streams, no packets; build it with an edge$"):
+        packets.codec(network.directory)
+
+
+def test_the_packet_codec_refuses_what_does_not_fit():
+    codec = packets.PacketCodec(3, 4, 1, 2, 2, 5, 2, 1)
+    assert codec.encode(np.array([[1, 2, 15]])).tolist() == [[1, 2, 15, 0]]
+    scores, labels = codec.decode(np.array([[1, 0, 255, 255, 0, 128, 2, 1, 0, 0, 3]], np.uint8))
+    assert scores.tolist() == [[1, -1, -32768, 258, 0]] and labels.tolist() == [3]
+    with pytest.raises(ValueError, match=r"^An image has 3 pixels of 0 to 15, not 3 of 1 to 16$"):
+        codec.encode(np.array([[1, 2, 16]]))
+    with pytest.raises(ValueError, match=r"^A packet has 11 bytes, not \(1, 10\)$"):
+        codec.decode(np.zeros((1, 10)))
