@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 from .doctor import doctor
-from .hw.network import Network
+from .hw.edges.build import Built
+from .hw.edges.build import build as build_edged
+from .hw.edges.wrapper import Edge
 from .hw.plan import Budget, Plan, PlanError, plan
-from .hw.verilog import Emitted, emit
+from .hw.verilog import Emitted
 from .model import data as datasets
 from .model.graph import Graph
 from .model.recipe import Recipe
@@ -16,7 +18,9 @@ from .networks import UsageError, load, recipe_path, zoo
 from .verification import Progress, Verification, verify
 
 __all__ = [
+    "EDGES",
     "Budget",
+    "Built",
     "Emitted",
     "Graph",
     "Plan",
@@ -34,13 +38,41 @@ __all__ = [
 ]
 
 
-def build(graph: Graph, directory: str | Path, budget: Budget | None = None) -> Emitted:
-    """Writes the network's Verilog, memory files and ``ports.json`` to ``directory``.
+EDGES = ("stream", "axi", "wishbone")
+RESETS = ("low", "high")
 
-    Raises ``PlanError`` when the budget does not fit and ``EmissionError`` when Yosys fails.
+
+def build(
+    graph: Graph,
+    directory: str | Path,
+    budget: Budget | None = None,
+    *,
+    edge: str = "stream",
+    reset: str | None = None,
+) -> Built:
+    """Writes the network's Verilog, memory files and ``ports.json`` to ``directory``, with timing
+    constraints, a FuseSoC core and a lint waiver.
+
+    ``edge`` is one of EDGES: the bare streams, or AXI-Stream with a register bank behind AXI4-Lite
+    or Wishbone, whose register map is written too; their ``reset`` is active ``low`` or ``high``.
+
+    Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails, and
+    ``UsageError`` for an unknown edge or reset.
     """
-    network = Network(graph, plan(graph, budget))
-    return emit(network, Path(directory), name=graph.name, about={"network": network.about()})
+    if edge not in EDGES:
+        raise UsageError(f"The edge is one of {', '.join(EDGES)}, not {edge!r}")
+    if reset not in (None, *RESETS):
+        raise UsageError(f"The reset is one of {', '.join(RESETS)}, not {reset!r}")
+    if edge == "stream" and reset is not None:
+        raise UsageError(f"The reset of bare streams is active high; {reset!r} needs another edge")
+    budget = budget or Budget()
+    return build_edged(
+        graph,
+        plan(graph, budget),
+        Path(directory),
+        edge=None if edge == "stream" else Edge(edge, reset or "low"),
+        clock=budget.clock,
+    )
 
 
 def train(

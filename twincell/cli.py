@@ -141,12 +141,15 @@ def build(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    edge: Annotated[str, typer.Option(help=", ".join(api.EDGES))] = "stream",
+    reset: Annotated[str | None, typer.Option(help="low or high; of axi and wishbone.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a network's Verilog, memory files and ports.json."""
+    """Write a network's Verilog, memory files and ports.json, and what other tools want beside."""
+    budget = _budget(lanes, rate, clock, arrangement)
     with _working("build"):
-        emitted = api.build(api.load(net), out, _budget(lanes, rate, clock, arrangement))
-    files = [emitted.verilog, *emitted.memories, emitted.ports]
+        emitted = api.build(api.load(net), out, budget, edge=edge, reset=reset)
+    files = emitted.files
     report = {
         "top": emitted.top,
         "directory": str(emitted.directory),

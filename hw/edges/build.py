@@ -9,7 +9,7 @@ from ..network import Network
 from ..plan import Plan
 from ..verilog import Emitted, emit
 from . import companions
-from .wrapper import Edge, Wrapper
+from .wrapper import Edge, Identity, Wrapper
 
 STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high"}
 
@@ -41,6 +41,7 @@ def build(
     """
     network = Network(graph, plan, loadable=edge is not None)
     about = {"network": network.about()}
+    emission = {**emission, "hashes": Identity.of(network, edge).hashes}
     if edge is None:
         emitted = emit(
             network, directory, name=graph.name, about={**about, "edge": STREAM}, **emission

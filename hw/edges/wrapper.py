@@ -81,10 +81,16 @@ class Identity:
         both = f"{self.configuration} {self.weights}".encode()
         object.__setattr__(self, "build", hashlib.sha256(both).hexdigest())
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """What the header of the Verilog shows."""
+        return {"Configuration": self.configuration, "Weights": self.weights}
+
     @classmethod
-    def of(cls, network: Network, edge: Edge) -> "Identity":
-        """The identity of a network behind an edge."""
-        plan = {**asdict(network.plan), **network.about(), "edge": asdict(edge)}
+    def of(cls, network: Network, edge: Edge | None) -> "Identity":
+        """The identity of a network behind an edge, or of its bare streams."""
+        around = None if edge is None else asdict(edge)
+        plan = {**asdict(network.plan), **network.about(), "edge": around}
         text = json.dumps(plan, sort_keys=True)
         return cls(hashlib.sha256(text.encode()).hexdigest(), store.digest(network.graph))
 

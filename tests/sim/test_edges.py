@@ -7,6 +7,8 @@ import pytest
 
 from tests.support import edges as support
 from tests.support.builds import needs_icarus
+from tests.support.edges import Wrapped
+from twincell import api, networks
 from twincell.hw.edges.wrapper import Edge
 from twincell.sim import edges, packets
 from twincell.sim.ports import PortsError
@@ -69,6 +71,26 @@ def test_random_traffic_with_pauses_everywhere(build, tmp_path, bus, simulator):
     )
     assert counted["packets"] == 120 and counted["beats"] >= 1000
     assert counted["accesses"] == 1000 and counted["refused"] > 100
+
+
+@needs_icarus
+def test_digits_have_the_scores_of_the_reference(tmp_path):
+    """The network of the zoo, several beats of scores an image."""
+    graph = api.load("digits-mlp")
+    digits = Wrapped(graph, api.plan(graph), tmp_path)
+    api.build(graph, tmp_path, edge="axi")
+    images = networks.test_set("digits-mlp", graph).test_images[:40]
+    vectors = {
+        "packets": digits.codec.encode(images),
+        "lengths": np.full(40, 64),
+        "answers": digits.answers(graph, images),
+    }
+    options = {"accesses": 20, "pause": 0.1, "bus_pause": 0.1}
+    work = tmp_path / "work"
+    counted = edges.play(
+        tmp_path, "edge_traffic", vectors, work, simulator="icarus", options=options
+    )
+    assert counted["packets"] == 40
 
 
 @pytest.mark.parametrize("bus", BUSES)

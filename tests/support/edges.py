@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.graphs import mlp, random_images
-from twincell.hw.edges.build import Built, build
+from twincell.hw.edges.build import build
 from twincell.hw.edges.wrapper import Edge
 from twincell.hw.network import Network
 from twincell.hw.plan import Budget, Plan, plan
@@ -23,7 +23,6 @@ class Wrapped:
 
     graph: Graph
     plan: Plan
-    built: Built
     directory: Path
 
     @property
@@ -48,7 +47,7 @@ class Wrapped:
 
 def wrapped(
     directory: Path,
-    edge: Edge,
+    edge: Edge | None,
     *,
     sizes: tuple[int, ...] = (23, 14, 5),
     bits: int = 3,
@@ -57,8 +56,8 @@ def wrapped(
 ) -> Wrapped:
     graph = network(1, sizes, bits, ternary)
     planned = plan(graph, Budget(lanes=lanes))
-    built = build(graph, planned, directory, edge=edge, clock=100e6)
-    return Wrapped(graph, planned, built, directory)
+    build(graph, planned, directory, edge=edge, clock=100e6)
+    return Wrapped(graph, planned, directory)
 
 
 def network(seed: int, sizes: tuple[int, ...], bits: int, ternary: bool) -> Graph:
