@@ -11,6 +11,7 @@ weights as float32 matrices and multiplies whole pixels, so a multi-bit input co
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 
@@ -113,7 +114,13 @@ def main() -> None:
     ]
     if options.json:
         print(json.dumps(rows, indent=2))
-        return
+    else:
+        _print(rows)
+    if any(row["differing_scores"] for row in rows):
+        sys.exit("The scores of the two differ")
+
+
+def _print(rows: list[dict]) -> None:
     print(
         f"{'network':<14}{'planes':>7}{'threads':>9}{'packed/s':>12}{'torch/s':>11}{'ratio':>8}{'differ':>8}"
     )

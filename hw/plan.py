@@ -29,6 +29,7 @@ from .gearbox import beats
 
 DEFAULT_LANES = 512
 MAX_LANES = 1 << 16  # of one layer
+MAX_CYCLES = 1 << 60  # a rate that leaves more is met by any plan
 
 
 class Arrangement(StrEnum):
@@ -69,13 +70,17 @@ class Budget:
                 raise PlanError(f"The arrangement is one of {', '.join(allowed)}, not {each!r}")
         made = tuple(Arrangement(each) for each in given)
         object.__setattr__(self, "arrangement", made[0] if one else made)
-        if self.lanes is not None and not (isinstance(self.lanes, int) and self.lanes >= 1):
-            raise PlanError(f"Lanes must be a positive integer, not {self.lanes!r}")
-        rate = self.images_per_second
-        if rate is not None and not (math.isfinite(rate) and rate > 0):
+        lanes, rate, clock = self.lanes, self.images_per_second, self.clock
+        if lanes is not None and (type(lanes) is not int or lanes < 1):
+            raise PlanError(f"Lanes must be a positive integer, not {lanes!r}")
+        if rate is not None and not _positive(rate):
             raise PlanError(f"Images per second must be a positive number, not {rate!r}")
-        if not (math.isfinite(self.clock) and self.clock > 0):
-            raise PlanError(f"The clock must be a positive number of hertz, not {self.clock!r}")
+        if not _positive(clock):
+            raise PlanError(f"The clock must be a positive number of hertz, not {clock!r}")
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0
 
 
 @dataclass(frozen=True)
@@ -323,7 +328,7 @@ def _fastest(menus: list[list[LayerPlan]], lanes: int) -> list[LayerPlan]:
 def _smallest(menus: list[list[LayerPlan]], budget: Budget) -> list[LayerPlan]:
     """The smallest foldings that reach the budget's rate."""
     rate = budget.images_per_second or 0.0
-    cycles = math.floor(budget.clock / rate)
+    cycles = math.floor(min(budget.clock / rate, MAX_CYCLES))
     clock = f"{budget.clock / 1e6:g} MHz"
     wanted = f"{rate:g} images per second at {clock} leave {cycles} cycles an image"
     layers = []

@@ -4,7 +4,8 @@
 import numpy as np
 
 MAX_SYNAPSES = 1 << 28
-MAX_SUM = 1 << 30  # every sum, threshold and score fits a 32-bit integer with room to double
+MAX_POSITIONS = 1 << 20  # of a convolution's output
+MAX_SUM = 1 << 30  # of any sum, threshold and offset, so that a score is less than 2^31 in size
 MAX_BITS = 16
 
 

@@ -15,12 +15,12 @@ Nothing here imports torch.
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from .checks import MAX_SUM, GraphError, require
+from .checks import MAX_POSITIONS, MAX_SUM, GraphError, require
 from .nodes import Conv, Dense, Flatten, Head, Input, MaxPool, Node, Weights
 from .planes import BINARY, Binary, Planes, Stochastic
 
@@ -47,7 +47,7 @@ class Graph:
 
     nodes: tuple[Node, ...]
     name: str = "network"
-    values: tuple[Value, ...] = ()
+    values: tuple[Value, ...] = field(init=False)
 
     def __post_init__(self):
         nodes = tuple(self.nodes)
@@ -186,6 +186,8 @@ def _infer_conv(node: Conv, value: Value) -> Value:
     )
     size = node.output_size(value.shape[1:])
     require(min(size) > 0, f"kernel {node.kernel} is larger than the padded input {value.shape}")
+    positions = math.prod(size)
+    require(positions <= MAX_POSITIONS, f"{positions} positions, more than {MAX_POSITIONS}")
     classes = node.border_classes(value.shape[1:])
     expected = (classes, weights.outputs)
     require(

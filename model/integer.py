@@ -201,7 +201,7 @@ class _Layer:
         self.masked = weights.ternary or not self.taps.all()
         if self.masked and weights.active is None:
             self.active = np.full_like(self.sign, ~np.uint64(0))
-        self.present = pack(self.taps)[self.classes]
+        self.present = pack(self.taps)
 
     @cached_property
     def counting(self) -> np.ndarray:
@@ -212,11 +212,11 @@ class _Layer:
         return self.taps.astype(np.int64) @ weights.active.reshape(weights.outputs, -1).T
 
     def limits(self, total: int, variant: int) -> np.ndarray:
-        """Most disagreements with which a neuron fires, int64 (positions, tiles, 64)."""
+        """Most disagreements with which a neuron fires, int64 (classes, tiles, 64)."""
         slack = self.counting * total - self.node.thresholds[variant]
         limits = np.full((len(slack), len(self.sign) * kernels.TILE), -1)
         limits[:, : slack.shape[1]] = slack >> 1 if self.node.weights.ternary else slack
-        return limits.reshape(len(slack), -1, kernels.TILE)[self.classes]
+        return limits.reshape(len(slack), -1, kernels.TILE)
 
     def fire(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
         """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
@@ -241,6 +241,7 @@ class _Layer:
             "masked": self.masked,
             "active": self.active,
             "present": self.present,
+            "classes": self.classes,
         }
 
     def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:

@@ -130,11 +130,11 @@ def _block(rows, plane_weights, sign, first, tile, count, total):
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def _masked_block(rows, plane_weights, sign, active, present, first, tile, total):
+def _masked_block(rows, plane_weights, sign, active, present, classes, first, tile, total):
     """As :func:`_block`, over the synapses that are not zero and the taps that are present."""
     total[:] = 0
     for row in range(first, min(first + _ROWS, len(rows))):
-        mask = present[row % len(present)]
+        mask = present[classes[row % len(classes)]]
         for plane in range(rows.shape[1]):
             weight = plane_weights[plane]
             for word in range(rows.shape[2]):
@@ -145,7 +145,7 @@ def _masked_block(rows, plane_weights, sign, active, present, first, tile, total
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def fire(rows, plane_weights, sign, masked, active, present, limits, packed):
+def fire(rows, plane_weights, sign, masked, active, present, classes, limits, packed):
     """Neurons whose disagreements stay within their limit, as packed bits.
 
     Parameters
@@ -155,8 +155,9 @@ def fire(rows, plane_weights, sign, masked, active, present, limits, packed):
     sign : uint64 (tiles, words, 64), the weights
     masked : whether ``active`` and ``present`` matter
     active : uint64 as ``sign``, the weights that are not zero
-    present : uint64 (positions, words), the taps inside the image at ``row % positions``
-    limits : int64 (positions, tiles, 64); -1 where there is no neuron
+    present : uint64 (border classes, words), the taps inside the image
+    classes : int64 (positions,), the border class of row ``r`` at ``r % positions``
+    limits : int64 (border classes, tiles, 64); -1 where there is no neuron
     packed : uint64 (n, tiles), overwritten
     """
     count = np.empty((_ROWS, TILE), dtype=np.uint64)
@@ -164,11 +165,13 @@ def fire(rows, plane_weights, sign, masked, active, present, limits, packed):
     for first in range(0, len(rows), _ROWS):
         for tile in range(len(sign)):
             if masked:
-                _masked_block(rows, plane_weights, sign, active, present, first, tile, total)
+                _masked_block(
+                    rows, plane_weights, sign, active, present, classes, first, tile, total
+                )
             else:
                 _block(rows, plane_weights, sign, first, tile, count, total)
             for row in range(first, min(first + _ROWS, len(rows))):
-                limit = limits[row % len(limits), tile]
+                limit = limits[classes[row % len(classes)], tile]
                 value = np.uint64(0)
                 for bit in range(TILE):
                     fires = total[row - first, bit] <= limit[bit]
@@ -177,14 +180,16 @@ def fire(rows, plane_weights, sign, masked, active, present, limits, packed):
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
-def disagreements(rows, plane_weights, sign, masked, active, present, totals):
+def disagreements(rows, plane_weights, sign, masked, active, present, classes, totals):
     """Weighted disagreements, int64 (n, outputs), of the same parameters as :func:`fire`."""
     count = np.empty((_ROWS, TILE), dtype=np.uint64)
     total = np.empty((_ROWS, TILE), dtype=np.int64)
     for first in range(0, len(rows), _ROWS):
         for tile in range(len(sign)):
             if masked:
-                _masked_block(rows, plane_weights, sign, active, present, first, tile, total)
+                _masked_block(
+                    rows, plane_weights, sign, active, present, classes, first, tile, total
+                )
             else:
                 _block(rows, plane_weights, sign, first, tile, count, total)
             for row in range(first, min(first + _ROWS, len(rows))):

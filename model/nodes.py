@@ -26,7 +26,7 @@ class Weights:
 
     def __post_init__(self):
         sign = bit_array(self.sign, "sign")
-        require(sign.ndim >= 2, f"weights have 2 to 4 axes, not shape {sign.shape}")
+        require(2 <= sign.ndim <= 4, f"weights have 2 to 4 axes, not shape {sign.shape}")
         require(sign.size <= MAX_SYNAPSES, f"{sign.size} synapses in one layer")
         if self.active is not None:
             active = bit_array(self.active, "active")
@@ -157,25 +157,28 @@ class Conv:
         outputs = self.output_size(size)
         if self.fill is not Fill.ABSENT:
             return np.ones((1, *self.kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
-        inside = []
-        for n, p, k, s, m in zip(
-            size, self.padding, self.kernel, self.stride, outputs, strict=True
-        ):
+        # Tap sets of a position are products of those of its axes, and so are the classes.
+        axes = zip(size, self.padding, self.kernel, self.stride, outputs, strict=True)
+        taps, classes = np.ones((1,), dtype=bool), np.zeros((), dtype=np.int64)
+        for n, p, k, s, m in axes:
             tap = np.arange(m)[:, None] * s - p + np.arange(k)
-            inside.append((tap >= 0) & (tap < n))
-        if len(inside) == 1:
-            present = inside[0]
-        else:
-            present = inside[0][:, None, :, None] & inside[1][None, :, None, :]
-        rows = present.reshape(math.prod(outputs), -1)
-        _, first, position_class = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-        rank = np.argsort(np.argsort(first))
-        taps = rows[np.sort(first)].reshape(-1, *self.kernel)
-        return taps, rank[position_class.reshape(-1)].reshape(outputs)
+            along, position = _in_order((tap >= 0) & (tap < n))
+            shape = (len(taps) * len(along), *taps.shape[1:], k)
+            one = along.reshape(1, len(along), *(1,) * (taps.ndim - 1), k)
+            taps = (taps[:, None, ..., None] & one).reshape(shape)
+            classes = classes[..., None] * len(along) + position
+        return taps, classes
 
     def border_classes(self, size: tuple[int, ...]) -> int:
         """How many sets of present taps occur for an input of ``size``."""
         return len(self.present_taps(size)[0])
+
+
+def _in_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The different rows in the order in which they first occur, and which of them each row is."""
+    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return rows[np.sort(first)], rank[which.reshape(-1)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from .export import export
 from .generators import mix
 from .graph import Graph
 from .layers import BinaryLinear, Pixels, mlp
-from .recipe import Optimization, Recipe
+from .recipe import Optimization, Recipe, RecipeError
 from .reference import Reference
 from .store import digest, save
 
@@ -110,7 +110,7 @@ def train(
     resume : whether to continue from a checkpoint that is there, or to overwrite it
     progress : called after each epoch; by default a bar on a terminal's standard error
 
-    Raises ``DataError`` or ``CheckpointError``.
+    Raises ``RecipeError`` when the data are too few for it, ``DataError`` or ``CheckpointError``.
     """
     data = _prepared(recipe, data or load(recipe.data))
     run = _Run(recipe, data)
@@ -137,7 +137,7 @@ class _Run:
         images, labels = torch.tensor(data.train_images), torch.tensor(data.train_labels)
         order = torch.randperm(len(images), generator=_draws(recipe, _SPLIT))
         if not options.validation <= len(images) - options.batch:
-            raise ValueError(
+            raise RecipeError(
                 f"{len(images)} training images are too few for a batch of {options.batch} "
                 f"besides {options.validation} for validation"
             )

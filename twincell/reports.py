@@ -185,6 +185,7 @@ def verification_table(result: Verification) -> RenderableType:
         f"  hardware {first.hardware}",
         f"  integer  {first.integer}",
         f"  torch    {first.torch}",
+        f"  Verilog  {first.verilog}",
         f"  waveform {first.waves}",
         f"  replay   {first.replay}",
     )

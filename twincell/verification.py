@@ -5,7 +5,8 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,23 +20,29 @@ from .model import integer
 from .model.graph import Graph
 from .networks import RANDOM, UsageError, load, random_images, test_set
 from .sim import harness, native
-from .sim.results import SWEEP, Pauses, Result
+from .sim.results import SWEEP, Pauses, Result, SimulationError
 
 SIMULATORS = ("verilator", "icarus", "native")
 PAUSES = dict(zip(("none", "source", "sink", "both"), SWEEP, strict=True))
+
+STEADY_IMAGES = 16  # fewer may not show the steady state
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first image whose scores are not all the same, and how to see it again."""
+    """The first image whose scores are not all the same, and how to see it again.
+
+    ``verilog`` is the directory in which the failing Verilog is kept, with ``waves`` if there are.
+    """
 
     image: int
     hardware: list[int]
     integer: list[int]
     torch: list[int]
     replay: str
+    verilog: str
     waves: str | None
 
 
@@ -44,7 +51,7 @@ class Verification:
     """What a simulation of the generated Verilog showed.
 
     ``mismatches`` counts the scores that differ from either reference, a wrong label counting as
-    one; ``cycles_per_image`` is measured in steady state, ``None`` where two images do not show it.
+    one. ``cycles_per_image`` is measured in steady state, ``None`` where two images do not show it.
     """
 
     network: str
@@ -67,9 +74,22 @@ class Verification:
     seed: int
     first_difference: Difference | None
 
+    @property
+    def as_planned(self) -> bool | None:
+        """Whether the measured cycles equal the plan; ``None`` with pauses or few images."""
+        measured = self.cycles_per_image
+        if self.pauses != "none" or measured is None or self.images < STEADY_IMAGES:
+            return None
+        return measured == self.planned_cycles_per_image
+
+    @property
+    def passed(self) -> bool:
+        """Whether every score is right and, where it was measured, the pace is the plan's."""
+        return self.mismatches == 0 and self.as_planned is not False
+
     def as_dict(self) -> dict:
         """The same as plain data, for JSON."""
-        return asdict(self)
+        return asdict(self) | {"as_planned": self.as_planned}
 
 
 def verify(
@@ -82,10 +102,12 @@ def verify(
     directory: Path | None = None,
     pauses: str = "none",
     seed: int = 0,
-    failures: Path = Path("build"),
     progress: Progress | None = None,
 ) -> Verification:
     """Builds a network's Verilog, simulates it and compares every score with both references.
+
+    The Verilog lies in a temporary directory, which is kept when a score differs or the simulation
+    fails.
 
     Parameters
     ----------
@@ -95,38 +117,39 @@ def verify(
     dataset, directory : which images, and where their files are; see :func:`.networks.test_set`
     pauses : random pauses of the source, the sink or both
     seed : of the pauses, and of random images
-    failures : where the Verilog and the waveform are kept when a score differs
     progress : called with images done and their number
 
-    Raises ``UsageError``, ``PlanError``, ``DataError``, ``ToolMissing`` or ``SimulationError``.
+    Raises ``UsageError``, ``PlanError``, ``DataError``, ``ToolMissing`` or ``SimulationError``, the
+    last with notes that say where the Verilog is and how to repeat the run.
     """
     _choice("simulator", simulator, SIMULATORS)
     _choice("pauses", pauses, PAUSES)
     graph = load(net)
-    case = _Case.of(net, graph, images, dataset, directory, seed)
+    case = _case(net, graph, images, dataset, directory, seed)
     network = Network(graph, make_plan(graph, budget))
     golden, torch_scores = _references(graph, case.images)
-    with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
-        build = Path(scratch)
+    replay = _replay_command(net, case, simulator, budget, dataset, directory, pauses, seed)
+    with _kept_on_failure(replay) as folder:
         start = time.perf_counter()
-        emit(network, build, name=graph.name, about={"network": network.about()})
+        emit(network, folder, name=graph.name, about={"network": network.about()})
         emitted = time.perf_counter() - start
-        result = _simulate(build, case, golden, simulator, PAUSES[pauses], seed, progress)
+        result = _simulate(folder, case, golden, simulator, PAUSES[pauses], seed, progress)
         wrong = result.mismatches(golden) | (golden != torch_scores)
         first = None
         if wrong.any():
-            index = int(np.flatnonzero(wrong.any(axis=1))[0])
-            waves = _keep(build, failures / f"{graph.name}-failure", result, case, index)
+            image = int(np.flatnonzero(wrong.any(axis=1))[0])
+            waves = _waves(folder, result, case, image)
             first = Difference(
-                image=index,
-                hardware=result.scores[index].tolist(),
-                integer=golden[index].tolist(),
-                torch=torch_scores[index].tolist(),
-                replay=_replay_command(
-                    net, len(case.images), simulator, budget, dataset, directory, pauses, seed
-                ),
-                waves=waves,
+                image=image,
+                hardware=result.scores[image].tolist(),
+                integer=golden[image].tolist(),
+                torch=torch_scores[image].tolist(),
+                replay=replay,
+                verilog=str(folder),
+                waves=None if waves is None else str(waves),
             )
+        else:
+            shutil.rmtree(folder)
     return Verification(
         network=graph.name,
         simulator=simulator,
@@ -150,6 +173,20 @@ def verify(
     )
 
 
+@contextmanager
+def _kept_on_failure(replay: str) -> Iterator[Path]:
+    """A temporary directory that outlives a failed simulation, and nothing else that goes wrong."""
+    folder = Path(tempfile.mkdtemp(prefix="twincell-verify-"))
+    try:
+        yield folder
+    except SimulationError as error:
+        error.add_note(f"The Verilog is kept in {folder}; repeat with: {replay}")
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 @dataclass(frozen=True, eq=False)
 class _Case:
     """The images to simulate, their labels if there are any, and where they come from."""
@@ -158,25 +195,27 @@ class _Case:
     labels: np.ndarray | None
     source: str
 
-    @staticmethod
-    def of(
-        net: str | Path,
-        graph: Graph,
-        count: int | None,
-        dataset: str | None,
-        directory: Path | None,
-        seed: int,
-    ) -> "_Case":
-        if count is not None and count < 1:
-            raise UsageError(f"The number of images must be positive, not {count}")
-        data = test_set(net, graph, dataset=dataset, directory=directory)
-        if data is None:
-            return _Case(random_images(graph, count or 100, seed), None, RANDOM)
-        available = len(data.test_images)
-        if count is not None and count > available:
-            raise UsageError(f"{data.name} has {available} test images, fewer than {count}")
-        chosen = slice(0, count)
-        return _Case(data.test_images[chosen], data.test_labels[chosen], data.name)
+
+def _case(
+    net: str | Path,
+    graph: Graph,
+    count: int | None,
+    dataset: str | None,
+    directory: Path | None,
+    seed: int,
+) -> _Case:
+    if count is not None and count < 1:
+        raise UsageError(f"The number of images must be positive, not {count}")
+    data = test_set(net, graph, dataset=dataset, directory=directory)
+    if data is None:
+        return _Case(random_images(graph, count or 100, seed), None, RANDOM)
+    bits = graph.input.planes.bits
+    if data.bits > bits:
+        raise UsageError(f"{data.name} has pixels of {data.bits} bits, {graph.name} of {bits}")
+    available = len(data.test_images)
+    if count is not None and count > available:
+        raise UsageError(f"{data.name} has {available} test images, fewer than {count}")
+    return _Case(data.test_images[:count], data.test_labels[:count], data.name)
 
 
 def _choice(name: str, value: str, allowed: Iterable[str]) -> None:
@@ -205,24 +244,17 @@ def _simulate(
     return harness.run(build, case.images, golden, simulator=simulator, pauses=pauses, seed=seed)
 
 
-def _keep(build: Path, folder: Path, result: Result, case: _Case, image: int) -> str | None:
-    """Copies the failing Verilog to ``folder``, and a waveform of the image where there is one."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(build, folder)
-    waves = result.waves
-    if result.simulator == "native":
-        vcd = folder / f"image{image}.vcd"
-        waves = native.trace(
-            folder, case.images, image, vcd, pauses=result.pauses, seed=result.seed
-        )
-    elif waves is not None:
-        waves = Path(shutil.copy(waves, folder))
-    return None if waves is None else str(waves)
+def _waves(folder: Path, result: Result, case: _Case, image: int) -> Path | None:
+    """A waveform of a wrong image: the harness has made one, the native runner is asked for it."""
+    if result.simulator != "native":
+        return result.waves
+    vcd = folder / f"image{image}.vcd"
+    return native.trace(folder, case.images, image, vcd, pauses=result.pauses, seed=result.seed)
 
 
 def _replay_command(
     net: str | Path,
-    images: int,
+    case: _Case,
     simulator: str,
     budget: Budget | None,
     dataset: str | None,
@@ -231,7 +263,8 @@ def _replay_command(
     seed: int,
 ) -> str:
     """The command line that repeats a verification."""
-    words: list[object] = ["twincell", "verify", net, "--images", images, "--simulator", simulator]
+    words: list[object] = ["twincell", "verify", net, "--images", len(case.images)]
+    words += ["--simulator", simulator]
     budget = budget or Budget()
     if budget.lanes is not None:
         words += ["--lanes", budget.lanes]

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line: reports, exit codes and messages."""
 
+import dataclasses
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,19 +93,17 @@ def test_verify_reports_every_field(twincell, network):
 def test_verify_tells_where_the_hardware_differs(
     twincell, network, tmp_path, monkeypatch, simulator
 ):
-    """The XNOR of the first array turned into an AND."""
+    """The weights of the first layer are stored inverted."""
     emit = verification.emit
 
     def sabotage(*arguments, **options):
         emitted = emit(*arguments, **options)
-        text = emitted.verilog.read_text()
-        broken = text.replace("inputs ^ ", "inputs & ", 1)
-        assert broken != text
-        emitted.verilog.write_text(broken)
+        contents = next(path for path in emitted.memories if "layer1.sums.array" in path.name)
+        contents.write_text(contents.read_text().translate(str.maketrans("01", "10")))
         return emitted
 
     monkeypatch.setattr(verification, "emit", sabotage)
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     arguments = ("verify", network, "--images", 20, "--simulator", simulator, "--lanes", 30)
     code, out, _ = twincell(*arguments, "--json")
     assert code == 1
@@ -113,8 +114,44 @@ def test_verify_tells_where_the_hardware_differs(
         f"twincell verify {network} --images 20 --simulator {simulator} --lanes 30"
         " --pauses none --seed 0"
     )
-    assert (tmp_path / first["waves"]).stat().st_size > 0
+    assert Path(first["waves"]).is_relative_to(first["verilog"])
+    assert Path(first["waves"]).stat().st_size > 0
     assert "First difference: image" in twincell(*arguments)[1]
+
+
+@pytest.mark.parametrize("simulator", ["native", "verilator"])
+def test_verify_keeps_the_verilog_of_hardware_that_hangs(
+    twincell, network, tmp_path, monkeypatch, simulator
+):
+    emit = verification.emit
+
+    def deafen(*arguments, **options):
+        emitted = emit(*arguments, **options)
+        text = emitted.verilog.read_text()
+        deaf = re.sub(r"^  assign i__ready = .*;$", "  assign i__ready = 1'b0;", text, flags=re.M)
+        assert deaf != text
+        emitted.verilog.write_text(deaf)
+        return emitted
+
+    monkeypatch.setattr(verification, "emit", deafen)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    arguments = ("verify", network, "--images", 2, "--simulator", simulator)
+    code, out, err = twincell(*arguments)
+    assert (code, out) == (1, "") and "hangs" in err
+    kept = re.search(r"The Verilog is kept in (\S+); repeat with: (.*)", err)
+    assert kept and (Path(kept[1]) / "random.v").is_file()
+    assert kept[2].startswith(f"twincell verify {network} --images 2 --simulator {simulator}")
+
+
+def test_hardware_off_the_planned_pace_is_a_failure(twincell, network, monkeypatch):
+    verified = api.verify(network, 20, simulator="native")
+    assert verified.as_planned and verified.passed
+    pace = verified.planned_cycles_per_image + 1
+    slower = dataclasses.replace(verified, cycles_per_image=float(pace))
+    assert slower.as_planned is False and not slower.passed
+    assert dataclasses.replace(slower, pauses="sink").passed  # stalls are not the hardware's
+    monkeypatch.setattr(api, "verify", lambda *arguments, **options: slower)
+    assert twincell("verify", network)[0] == 1
 
 
 def _conv_network(folder):
