@@ -45,7 +45,8 @@ class _Guarded(typer.core.TyperGroup):
         except KeyboardInterrupt:
             self._fail(ctx, "interrupted", 130)
         except SimulationError as error:
-            self._fail(ctx, str(error), 1)
+            notes = getattr(error, "__notes__", [])
+            self._fail(ctx, "\n".join([str(error), *notes]), 1)
         except ToolMissing as error:
             self._fail(ctx, str(error), 3)
         except FAILURES as error:
@@ -188,7 +189,7 @@ def verify(
             progress=progress,
         )
     _report(result.as_dict(), reports.verification_table(result), as_json)
-    if result.mismatches:
+    if not result.passed:
         raise typer.Exit(1)
 
 
