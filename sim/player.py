@@ -8,6 +8,7 @@ networks of one shape share one compilation, which is cached by the content of i
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +27,8 @@ _VERILATOR_FLAGS = (
     *("--cc", "--exe", "--top-module", "player", "--prefix", "Vplayer", "-Mdir", "obj", "-O3"),
     *("--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-lint", "-Wno-style"),
 )
+# Hashes of weights stand there, and networks of one shape should share one compilation.
+_HEADER = re.compile(r"\A(//.*\n)+")
 _OPTIMISE = "-O2 -march=native"  # -O3 compiles twice as long for a few percent
 
 
@@ -45,7 +48,7 @@ def compile_player(build: Path, *, trace: bool = False) -> Player:
     wrapper, flags = _wrapper(ports), _flags(ports, trace)
     key = hashlib.sha256()
     for part in (
-        ports.source.read_text(),
+        _HEADER.sub("", ports.source.read_text()),
         wrapper,
         PLAYER.read_text(),
         " ".join((*_VERILATOR_FLAGS, *flags, _OPTIMISE)),
