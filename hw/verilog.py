@@ -26,6 +26,9 @@ from .ports import FORMAT, VERSION, describe
 
 PORTS_FILE = "ports.json"
 WEIGHTS = ("files", "inline")
+# Names that a top may give its clock and its reset; the wrapped ones follow AXI.
+CLOCKS = ("clk", "aclk")
+RESETS = ("rst", "areset", "aresetn")
 
 # `proc -norom` and `pmuxtree` keep registers and choices readable and simulators happy;
 # `-extmem` writes memory contents to files; `-noattr` leaves out source paths.
@@ -122,8 +125,8 @@ def emit(
         "top": top,
         "verilog": f"{name}.v",
         "memories": list(memories.values()),
-        "clock": "clk" if "clk" in inputs else None,
-        "reset": "rst" if "rst" in inputs else None,
+        "clock": next((name for name in CLOCKS if name in inputs), None),
+        "reset": next((name for name in RESETS if name in inputs), None),
         "streams": streams,
         "ports": others,
         "hashes": dict(hashes or {}),

@@ -346,7 +346,8 @@ def test_the_files_say_the_same(digits):
     assert f"create_clock -name {port} -period 8.000 [get_ports {port}]" in sdc
     ports = json.loads(built.ports.read_text())
     about = ports["about"]["edge"]
-    assert about["bus"] == edge and about["clock"] == port
+    assert about["bus"] == edge and about["clock"] == ports["clock"] == port
+    assert about["reset"] == ports["reset"]
     core = (built.directory / "digits-mlp.core").read_text()
     for path in (built.verilog, *built.memories):
         assert f"- {path.name} : " in core
