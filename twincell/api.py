@@ -10,7 +10,7 @@ from .hw.edges.build import Built
 from .hw.edges.build import build as build_edged
 from .hw.edges.wrapper import Edge
 from .hw.plan import Budget, Plan, PlanError, plan
-from .hw.verilog import Emitted
+from .hw.verilog import WEIGHTS, Emitted
 from .model import data as datasets
 from .model.graph import Graph
 from .model.recipe import Recipe
@@ -19,6 +19,7 @@ from .verification import Progress, Verification, verify
 
 __all__ = [
     "EDGES",
+    "WEIGHTS",
     "Budget",
     "Built",
     "Emitted",
@@ -49,15 +50,17 @@ def build(
     *,
     edge: str = "stream",
     reset: str | None = None,
+    weights: str = "files",
 ) -> Built:
     """Writes the network's Verilog, memory files and ``ports.json`` to ``directory``, with timing
     constraints, a FuseSoC core and a lint waiver.
 
     ``edge`` is one of EDGES: the bare streams, or AXI-Stream with a register bank behind AXI4-Lite
     or Wishbone, whose register map is written too; their ``reset`` is active ``low`` or ``high``.
+    ``weights`` are memory ``files`` or ``inline`` in the Verilog.
 
     Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails, and
-    ``UsageError`` for an unknown edge or reset.
+    ``UsageError`` for an unknown edge, reset or place of the weights.
     """
     if edge not in EDGES:
         raise UsageError(f"The edge is one of {', '.join(EDGES)}, not {edge!r}")
@@ -65,6 +68,8 @@ def build(
         raise UsageError(f"The reset is one of {', '.join(RESETS)}, not {reset!r}")
     if edge == "stream" and reset is not None:
         raise UsageError(f"The reset of bare streams is active high; {reset!r} needs another edge")
+    if weights not in WEIGHTS:
+        raise UsageError(f"The weights are one of {', '.join(WEIGHTS)}, not {weights!r}")
     budget = budget or Budget()
     return build_edged(
         graph,
@@ -72,6 +77,7 @@ def build(
         Path(directory),
         edge=None if edge == "stream" else Edge(edge, reset or "low"),
         clock=budget.clock,
+        weights=weights,
     )
 
 

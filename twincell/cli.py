@@ -144,12 +144,13 @@ def build(
     arrangement: Arranged = "columns",
     edge: Annotated[str, typer.Option(help=", ".join(api.EDGES))] = "stream",
     reset: Annotated[str | None, typer.Option(help="low or high; of axi and wishbone.")] = None,
+    weights: Annotated[str, typer.Option(help=", ".join(api.WEIGHTS))] = "files",
     as_json: Json = False,
 ) -> None:
     """Write a network's Verilog, memory files and ports.json, and what other tools want beside."""
     budget = _budget(lanes, rate, clock, arrangement)
     with _working("build"):
-        emitted = api.build(api.load(net), out, budget, edge=edge, reset=reset)
+        emitted = api.build(api.load(net), out, budget, edge=edge, reset=reset, weights=weights)
     files = emitted.files
     report = {
         "top": emitted.top,
