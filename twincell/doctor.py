@@ -3,6 +3,7 @@
 
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -34,8 +35,8 @@ def doctor() -> list[Tool]:
     tools = [Tool("python", "runs everything", True, platform.python_version())]
     tools += [_package(name) for name in PACKAGES]
     for name in ("make", "perl", "g++"):
-        path = shutil.which(name)
-        tools.append(Tool(name, "compiles simulators", True, path, f"apt-get install {name}"))
+        version = _program_version(name)
+        tools.append(Tool(name, "compiles simulators", True, version, f"apt-get install {name}"))
     tools.append(_found("verilator", "simulates: verilator, native", True, _verilator_version))
     tools.append(_found("cocotb", "benches: verilator, icarus", True, toolchain.cocotb))
     tools.append(_found("icarus", "simulates: icarus", False, lambda: toolchain.icarus().version))
@@ -45,6 +46,13 @@ def doctor() -> list[Tool]:
 def healthy(tools: list[Tool]) -> bool:
     """Whether everything that is required is there."""
     return all(tool.version is not None for tool in tools if tool.required)
+
+
+def _program_version(name: str) -> str | None:
+    if shutil.which(name) is None:
+        return None
+    said = subprocess.run([name, "--version"], capture_output=True, text=True).stdout
+    return next((line.strip() for line in said.splitlines() if line.strip()), "of unknown version")
 
 
 def _verilator_version() -> str:

@@ -77,6 +77,14 @@ CASES = [
         "node 1 (Conv): thresholds (classes, outputs) must be (9, 2), not (1, 2)",
     ),
     (
+        lambda: _graph(
+            Input((1, 2048, 2048)),
+            Conv(CONV, _zeros(1, 1, 2), padding=(1, 1), fill=Fill.ABSENT),
+            HEAD,
+        ),
+        "node 1 (Conv): 4194304 positions, more than 1048576",
+    ),
+    (
         lambda: _graph(Input((1, 4), FixedPoint(2)), MaxPool((2,), (2,), _zeros(1)), HEAD),
         "node 1 (MaxPool): pools bits, not multi-bit pixels",
     ),
