@@ -7,11 +7,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .counts import counts_for
 from .gearbox import vector_stream
 from .loading import Loadable, Target
 from .plan import LayerPlan
 from .planes import PlaneBuffer
-from .popcount import Popcount
 from .threshold import Accumulator, range_shape
 
 
@@ -101,7 +101,7 @@ class Sums(wiring.Component):
     totals : Out, its sums
     rests : Out, with ``halve``, the bit below each
     i_constants : In(stream: row, values), with ``bounds``: the constants of a group, written in the
-        cycle in which they come; for the vectors whose first count comes two cycles later or more
+        cycle in which they come; for the vectors whose first count comes three cycles later or more
     """
 
     def __init__(
@@ -115,9 +115,7 @@ class Sums(wiring.Component):
     ):
         self.layer = layer
         self.array = array
-        self.popcounts = [
-            Popcount(layer.lanes * (2 if layer.ternary else 1)) for _ in range(layer.neurons)
-        ]
+        self.counts = counts_for(array, layer)
         self.doublings = layer.planes - 1 + halve
         self.constants = np.zeros(layer.groups * layer.neurons, dtype=np.int64)
         self.constants[: layer.outputs] = constants
@@ -155,9 +153,7 @@ class Sums(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the issue of a read to the sums it completes."""
-        return (
-            PlaneBuffer.latency + self.array.latency + self.popcounts[0].delay + Accumulator.latency
-        )
+        return PlaneBuffer.latency + self.array.latency + self.counts.delay + Accumulator.latency
 
     def loadables(self, name: str) -> list[Loadable]:
         """What can be loaded, with ``bounds``: the word lines and the constants."""
@@ -177,8 +173,8 @@ class Sums(wiring.Component):
         m = Module()
         m.submodules.array = self.array
         self._issue(m)
-        valid = self._count(m)
-        self._accumulate(m, valid)
+        coming, valid = self._count(m)
+        self._accumulate(m, coming, valid)
         return m
 
     def _issue(self, m: Module) -> None:
@@ -223,63 +219,73 @@ class Sums(wiring.Component):
             columns[self.layer.column(neuron, lane)] = lanes[lane]
         return Cat(columns)
 
-    def _gather(self, columns: Value, neuron: int) -> Value:
-        """The columns of one neuron of the group, in the order of their inputs."""
-        lanes = range(self.layer.lanes)
-        return Cat(columns[self.layer.column(neuron, lane)] for lane in lanes)
+    def _count(self, m: Module) -> tuple[Signal, Signal]:
+        """Counts of each neuron's columns; returns when they are valid in the next cycle and when
+        they are."""
+        m.submodules.counts = counts = self.counts
+        m.d.comb += counts.i.eq(counts.of(self.array))
+        stages = [self.array.o.valid]
+        for stage in range(counts.delay):
+            stages.append(Signal(name=f"valid{stage}"))
+            m.d.sync += stages[-1].eq(stages[-2])
+        return stages[-2], stages[-1]
 
-    def _count(self, m: Module) -> Signal:
-        """Popcounts of each neuron's columns; returns when they are valid."""
-        result = self.array.o.payload
-        for neuron, popcount in enumerate(self.popcounts):
-            m.submodules[f"popcount{neuron}"] = popcount
-            agree = self._gather(result.agree, neuron)
-            if self.layer.ternary:
-                not_disagree = agree | ~self._gather(result.active, neuron)
-                m.d.comb += popcount.i.eq(Cat(agree, not_disagree))
-            else:
-                m.d.comb += popcount.i.eq(agree)
-        valid = self.array.o.valid
-        for stage in range(self.popcounts[0].delay):
-            delayed = Signal(name=f"valid{stage}")
-            m.d.sync += delayed.eq(valid)
-            valid = delayed
-        return valid
-
-    def _accumulate(self, m: Module, valid: Signal) -> None:
-        """Accumulators, and a walk of their own through the reads that return in order."""
+    def _constants(self, m: Module, group: Value) -> data.View:
+        """The memory of the constants: those of a group, in the cycle after it is asked for."""
         layer = self.layer
-        m.submodules.returns = returns = Reads(layer)
         m.submodules.constants = memory = Memory(
             shape=data.ArrayLayout(self.constant_shape, layer.neurons),
             depth=max(layer.groups, 2),
             init=[
-                [int(value) for value in group]
-                for group in self.constants.reshape(layer.groups, layer.neurons)
+                [int(value) for value in values]
+                for values in self.constants.reshape(layer.groups, layer.neurons)
             ],
         )
         if self.loadable:
-            write, group = memory.write_port(), self.i_constants
+            write, line = memory.write_port(), self.i_constants
             m.d.comb += [
-                group.ready.eq(1),
-                write.en.eq(group.valid),
-                write.addr.eq(group.payload.row),
-                write.data.eq(group.payload.values),
+                line.ready.eq(1),
+                write.en.eq(line.valid),
+                write.addr.eq(line.payload.row),
+                write.data.eq(line.payload.values),
             ]
-        constant = memory.read_port()
-        m.d.comb += [returns.step.eq(valid), constant.addr.eq(returns.next_group)]
-        m.d.sync += self.valid.eq(valid & returns.last)
-        for neuron, popcount in enumerate(self.popcounts):
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(group)
+        return read.data
+
+    def _accumulate(self, m: Module, coming: Signal, valid: Signal) -> None:
+        """Accumulators, and a walk of their own through the reads that return in order: a cycle
+        ahead of the counts, so that its decisions and the constants come from registers."""
+        layer = self.layer
+        m.submodules.returns = returns = Reads(layer)
+        coming_constants = self._constants(m, returns.next_group)
+        first, double, last = Signal(), Signal(), Signal()
+        constant = Signal.like(coming_constants, reset_less=True)
+        m.d.comb += returns.step.eq(coming)
+        m.d.sync += [
+            first.eq(returns.first),
+            double.eq(returns.first_fold),
+            last.eq(returns.last),
+            constant.eq(coming_constants),
+            self.valid.eq(valid & last),
+        ]
+        counts = self.counts
+        for neuron in range(layer.neurons):
             accumulator = Accumulator(
-                popcount.width, self.doublings, self.constant_shape, self.total_shape
+                counts.width,
+                self.doublings,
+                self.constant_shape,
+                self.total_shape,
+                carry=counts.carried,
             )
             m.submodules[f"accumulator{neuron}"] = accumulator
             m.d.comb += [
                 accumulator.valid.eq(valid),
-                accumulator.count.eq(popcount.o),
-                accumulator.first.eq(returns.first),
-                accumulator.double.eq(returns.first_fold),
-                accumulator.constant.eq(constant.data[neuron]),
+                accumulator.count.eq(counts.counts[neuron]),
+                accumulator.carry.eq(counts.carries[neuron : neuron + 1]),
+                accumulator.first.eq(first),
+                accumulator.double.eq(double),
+                accumulator.constant.eq(constant[neuron]),
                 self.totals[neuron].eq(accumulator.total),
             ]
             if len(self.rests):

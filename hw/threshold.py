@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Plane-weighted accumulation onto a constant: the sign of the total is the neuron's decision."""
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal, signed
+from amaranth.hdl import C, Cat, Module, Mux, Shape, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -18,14 +18,16 @@ class Accumulator(wiring.Component):
 
     Parameters
     ----------
-    most : greatest count
+    most : greatest count, without the carry
     doublings : how often the running total doubles
     constant : shape of the constant
     total : shape of the total, which every partial total fits as well
+    carry : whether a count comes with a carry, which costs no adder of its own
 
     Members
     -------
     valid, count : In, a count to add
+    carry : In(1 or 0), one more
     first : In(1), this count is the first of a total: the constant is loaded
     double : In(1), this count is the first of a further plane
     constant : In, read with ``first``
@@ -35,12 +37,15 @@ class Accumulator(wiring.Component):
 
     latency = 1
 
-    def __init__(self, most: int, doublings: int, constant: Shape, total: Shape):
+    def __init__(
+        self, most: int, doublings: int, constant: Shape, total: Shape, *, carry: bool = False
+    ):
         self.doublings = doublings
         super().__init__(
             {
                 "valid": In(1),
                 "count": In(range(most + 1)),
+                "carry": In(1 if carry else 0),
                 "first": In(1),
                 "double": In(1),
                 "constant": In(constant),
@@ -66,8 +71,11 @@ class Accumulator(wiring.Component):
                 Mux(self.double, doubled, self.total) if self.doublings else self.total,
             )
         )
+        # 1 + carry in a column below the others is the carry in of the one adder.
+        below = len(self.carry)
+        added = Cat(C(1, below), start) + Cat(self.carry, self.count)
         with m.If(self.valid):
-            m.d.sync += self.total.eq(start + self.count)
+            m.d.sync += self.total.eq(added[below:])
             with m.If(self.first):
                 m.d.sync += self.rest.eq(self.constant[: self.doublings])
             with m.Elif(self.double):

@@ -14,7 +14,7 @@ class DigitalArray(wiring.Component):
 
     A read is accepted every cycle and leaves one cycle later; while the sink stalls it is held. A
     word line is programmed every cycle; a read of the same word line in the same cycle returns
-    what was stored before.
+    what was stored before. Binary weights are shown beside the result, ``stored``.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class DigitalArray(wiring.Component):
             raise ValueError(f"Contents must be bits (rows, columns), not {shapes}")
         self.contents = sign if active is None else np.hstack([sign, np.asarray(active, np.uint8)])
         self.ternary = active is not None
-        super().__init__(ArraySignature(*sign.shape))
+        super().__init__(ArraySignature(*sign.shape, stored=not self.ternary))
 
     def elaborate(self, platform):
         m = Module()
@@ -56,7 +56,7 @@ class DigitalArray(wiring.Component):
         read = memory.read_port()
         accept = Signal()
         inputs = Signal(columns)
-        enable = Signal(columns)
+        enable = Signal(columns, init=-1)  # so that synthesis drops what is always enabled
         m.d.comb += [
             self.i.ready.eq(~self.o.valid | self.o.ready),
             accept.eq(self.i.valid & self.i.ready),
@@ -76,6 +76,12 @@ class DigitalArray(wiring.Component):
             self.o.payload.active.eq(active),
             self.o.payload.agree.eq(~(inputs ^ read.data[:columns]) & active),
         ]
+        if not self.ternary:
+            # A column that is not enabled stores 0 and sees 1.
+            m.d.comb += [
+                self.stored.sign.eq(read.data & enable),
+                self.stored.inputs.eq(inputs | ~enable),
+            ]
         return m
 
 

@@ -16,15 +16,17 @@ class ArraySignature(wiring.Signature):
     Parameters
     ----------
     rows, columns : word lines and synapses on each
+    stored : whether what is compared is shown as well, for an XNOR as part of the counting
 
     Members
     -------
     i : In(stream: row, inputs, enable)
     o : Out(stream: agree, active)
     i_program : In(stream: row, sign, active); a word line is written whole
+    stored : Out(sign, inputs), when shown: beside ``o``, bits whose XNOR is agree
     """
 
-    def __init__(self, rows: int, columns: int):
+    def __init__(self, rows: int, columns: int, *, stored: bool = False):
         for name, value in (("Rows", rows), ("Columns", columns)):
             if not isinstance(value, int) or value < 1:
                 raise TypeError(f"{name} must be a positive integer, not {value!r}")
@@ -34,10 +36,11 @@ class ArraySignature(wiring.Signature):
         read = {"row": row, "inputs": columns, "enable": columns}
         result = {"agree": columns, "active": columns}
         program = {"row": row, "sign": columns, "active": columns}
-        super().__init__(
-            {
-                "i": In(stream.Signature(data.StructLayout(read))),
-                "o": Out(stream.Signature(data.StructLayout(result))),
-                "i_program": In(stream.Signature(data.StructLayout(program))),
-            }
-        )
+        members = {
+            "i": In(stream.Signature(data.StructLayout(read))),
+            "o": Out(stream.Signature(data.StructLayout(result))),
+            "i_program": In(stream.Signature(data.StructLayout(program))),
+        }
+        if stored:
+            members["stored"] = Out(data.StructLayout({"sign": columns, "inputs": columns}))
+        super().__init__(members)

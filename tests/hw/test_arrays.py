@@ -74,6 +74,29 @@ def test_a_programmed_word_line_is_read_back(ternary):
     assert seen[1] == (0 if ternary else 0x7F << 8)
 
 
+def test_stored_bits_disagree_where_not_enabled():
+    """The XNOR of what is shown is agree, whatever is stored in columns that are not enabled."""
+    rng = np.random.default_rng(3)
+    array = DigitalArray(rng.integers(0, 2, (4, 40)))
+
+    async def bench(ctx):
+        ctx.set(array.o.ready, 1)
+        ctx.set(array.i.valid, 1)
+        for read in range(40):
+            inputs, enable = (int(bits) for bits in rng.integers(0, 1 << 40, 2))
+            ctx.set(array.i.payload, {"row": read % 4, "inputs": inputs, "enable": enable})
+            await ctx.tick()
+            stored = ctx.get(array.stored)
+            agree = ~(stored.sign ^ stored.inputs) & ((1 << 40) - 1)
+            assert agree == ctx.get(array.o.payload.agree)
+            assert agree & ~enable == 0
+
+    simulator = Simulator(array)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
 def test_bad_parameters():
     with pytest.raises(TypeError, match=r"^Rows must be a positive integer, not 0$"):
         ArraySignature(0, 4)

@@ -61,6 +61,33 @@ def test_a_doubling_left_out_leaves_its_bit(planes):
         assert 2 * total + (rest >> (planes - 1)) == constant + 2 * weighted
 
 
+def test_a_carry_counts_one_more():
+    shape = range_shape(-20, 20)
+    accumulator = Accumulator(7, 0, shape, shape, carry=True)
+    rng = np.random.default_rng(4)
+    found, wanted = [], []
+
+    async def bench(ctx):
+        ctx.set(accumulator.constant, -20)
+        ctx.set(accumulator.valid, 1)
+        total = 0
+        for cycle in range(60):
+            count, carry = int(rng.integers(0, 8)), int(rng.integers(0, 2))
+            ctx.set(accumulator.first, cycle % 4 == 0)
+            ctx.set(accumulator.count, count)
+            ctx.set(accumulator.carry, carry)
+            total = (-20 if cycle % 4 == 0 else total) + count + carry
+            wanted.append(total)
+            await ctx.tick()
+            found.append(ctx.get(accumulator.total))
+
+    simulator = Simulator(accumulator)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert found == wanted
+
+
 def test_range_shape_holds_both_ends_and_no_more():
     for low in range(-20, 5):
         for high in range(max(low, 0), 20):
