@@ -2,7 +2,8 @@
 """Random packets and random register accesses at the same time, with pauses on every channel.
 
 Vectors: ``packets`` (N, bytes) and ``answers`` (N, bytes); ``lengths`` (N,), in beats, cuts packets
-short or makes them longer. Options: ``accesses``, ``pause`` (of the streams), ``bus_pause``.
+short or makes them longer. Options: ``accesses``, one after the other; ``beside``, reads at the
+same time, for which the bus must take several; ``pause`` (of the streams), ``bus_pause``.
 """
 
 import cocotb
@@ -44,6 +45,13 @@ class Registers:
                 assert value == self.stored[name], f"{name}: {value:#x}"
         self.errors += error
 
+    async def constant(self) -> None:
+        """One read of a constant, beside whatever else goes on."""
+        constants = [r for r in self.edge.registers.values() if r["access"] == "constant"]
+        register = self.random.choice(constants)
+        found = await self.edge.bus.read(register["offset"])
+        assert found == (register["value"], False), f"{register['name']}: {found}"
+
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def traffic(dut):
@@ -65,13 +73,18 @@ async def traffic(dut):
         for _ in range(edge.options["accesses"]):
             await registers.access()
 
-    task = cocotb.start_soon(accesses())
+    async def reads():
+        for _ in range(edge.options["beside"]):
+            await registers.constant()
+
+    tasks = [cocotb.start_soon(accesses()), cocotb.start_soon(reads())]
     for number, answer in enumerate(edge.vectors["answers"]):
         found = await edge.receive()
         assert found == answer.tobytes(), (
             f"packet {number}: {found.hex()}, not {answer.tobytes().hex()}"
         )
-    await task
+    for task in tasks:
+        await task
     edge.bus.pause(lambda: iter(lambda: False, True))
     await ClockCycles(edge.clock, 50)
     assert edge.sink.empty() and edge.source.idle(), "a packet nobody asked for"
