@@ -10,34 +10,12 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import mlp, random_graph
-from twincell import api, cli, verification
+from twincell import api, verification
 from twincell.hw.plan import Budget
 from twincell.model import store
 from twincell.model.graph import Graph
 from twincell.model.nodes import Conv
-from twincell.model.planes import Binary, FixedPoint
-
-
-@pytest.fixture
-def twincell(monkeypatch, capsys):
-    """Runs a command line; returns its exit code, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["twincell", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return int(stopped.value.code or 0), captured.out, captured.err
-
-    return run
-
-
-@pytest.fixture
-def network(tmp_path):
-    """The file of a tiny network."""
-    path = tmp_path / "tiny.safetensors"
-    store.save(mlp(np.random.default_rng(0), [12, 6, 3], FixedPoint(3)), path)
-    return path
+from twincell.model.planes import Binary
 
 
 def test_doctor_finds_what_the_tests_need(twincell):
