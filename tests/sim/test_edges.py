@@ -144,8 +144,10 @@ def test_another_network_is_loaded_at_run_time(build, tmp_path, bus):
     assert counted["lines"] == rows
 
 
-def test_a_ternary_network_is_loaded_at_run_time(tmp_path):
-    network = support.wrapped(tmp_path / "build", Edge(), ternary=True, lanes=200)
+def test_a_ternary_network_with_inputs_on_rows_is_loaded_at_run_time(tmp_path):
+    network = support.wrapped(
+        tmp_path / "build", Edge(), ternary=True, lanes=200, arrangement=("rows", "columns")
+    )
     other = support.network(98, (23, 14, 5), 3, True)
     counted = _reload(network, other, tmp_path / "work", 6, QUICK)
     assert counted["before"] > 0 and counted["after"] > 0

@@ -53,9 +53,10 @@ def wrapped(
     bits: int = 3,
     lanes: int = 60,
     ternary: bool = False,
+    arrangement: str | tuple[str, ...] = "columns",
 ) -> Wrapped:
     graph = network(1, sizes, bits, ternary)
-    planned = plan(graph, Budget(lanes=lanes))
+    planned = plan(graph, Budget(lanes=lanes, arrangement=arrangement))
     build(graph, planned, directory, edge=edge, clock=100e6)
     return Wrapped(graph, planned, directory)
 
