@@ -56,6 +56,18 @@ def test_build_writes_what_it_reports(twincell, network, tmp_path):
     assert "ports.json" in report["files"] and "random.v" in report["files"]
 
 
+@pytest.mark.parametrize("edge", ["axi", "wishbone"])
+def test_build_with_an_edge(twincell, network, tmp_path, edge):
+    arguments = ("build", network, "--out", tmp_path, "--edge", edge, "--reset", "high", "--json")
+    code, out, _ = twincell(*arguments)
+    files = json.loads(out)["files"]
+    assert code == 0 and {"random-registers.h", "random.core", "random.tcl"} <= files.keys()
+    about = json.loads((tmp_path / "ports.json").read_text())["about"]["edge"]
+    assert (about["bus"], about["reset"]) == (edge, "areset")
+    code, _, err = twincell(*arguments[:-1], "--edge", "pci")
+    assert code == 2 and "The edge is one of stream, axi, wishbone, not 'pci'" in err
+
+
 def test_verify_reports_every_field(twincell, network):
     arguments = ("verify", network, "--simulator", "native", "--images", 50, "--seed", 3, "--json")
     code, out, err = twincell(*arguments)
