@@ -214,10 +214,10 @@ class Sums(wiring.Component):
 
     def _spread(self, lanes: Value) -> Value:
         """A bit for each input of a read, laid out on the columns."""
-        columns: list[Value] = [lanes] * self.layer.columns
+        columns: list = [lanes] * self.layer.columns
         for neuron, lane in np.ndindex(self.layer.neurons, self.layer.lanes):
             columns[self.layer.column(neuron, lane)] = lanes[lane]
-        return Cat(columns)
+        return Value.cast(Cat(columns))
 
     def _count(self, m: Module) -> tuple[Signal, Signal]:
         """Counts of each neuron's columns; returns when they are valid in the next cycle and when
