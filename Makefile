@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/twincell-setup
 
-.PHONY: setup demo test test-slow bench-reference lint clean
+.PHONY: setup demo test test-slow bench-reference bench-area lint clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,9 @@ lint: setup
 
 bench-reference: setup
 	$(BIN)/python benchmarks/reference.py
+
+bench-area: setup
+	$(BIN)/python benchmarks/area.py --write
 
 clean:
 	rm -rf .venv build
