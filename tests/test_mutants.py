@@ -3,9 +3,7 @@
 
 import copy
 import gc
-import inspect
 import re
-import textwrap
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +12,7 @@ from amaranth.hdl import Signal
 from amaranth.lib import wiring
 
 from tests.support.networks import run
+from tests.support.planted import planted
 from tests.support.simulate import Stalled
 from twincell.hw import head
 from twincell.hw.arrays.digital import DigitalArray
@@ -94,15 +93,6 @@ def _seen(ternary: bool, pauses: str) -> str | None:
     if not np.array_equal(observed.labels, integer.labels(wanted)):
         return "labels"
     return None
-
-
-def _planted(function, old: str, new: str):
-    """The function with one place of its source changed; fails when that place is not there."""
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, f"{function.__qualname__} has {source.count(old)} of {old!r}"
-    made: dict = {}
-    exec(source.replace(old, new), function.__globals__, made)
-    return made[function.__name__]
 
 
 # What is wrong; where; the text and what stands there instead; how it must show.
@@ -225,7 +215,7 @@ def test_the_design_passes(ternary, pauses):
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_planted_bug_is_seen(name, monkeypatch):
     (place, attribute), old, new, how = MUTANTS[name]
-    monkeypatch.setattr(place, attribute, _planted(getattr(place, attribute), old, new))
+    monkeypatch.setattr(place, attribute, planted(getattr(place, attribute), old, new))
     found = _reported(name in TERNARY)
     assert found is not None and re.match(how, found), f"{name}: {found}"
 
@@ -276,4 +266,4 @@ def test_a_wrong_threshold_row_is_seen(ternary, monkeypatch):
 
 def test_a_patch_that_no_longer_applies_fails():
     with pytest.raises(AssertionError, match=r"^Dense.elaborate has 0 of 'total < 0'"):
-        _planted(Dense.elaborate, "total < 0", "total > 0")
+        planted(Dense.elaborate, "total < 0", "total > 0")
