@@ -247,11 +247,15 @@ def _inline_memories(text: str, contents: Mapping[str, bytes]) -> str:
 
 
 def _unreserved(text: str, top: str) -> tuple[str, str]:
-    """Gives a top named by a Verilog keyword, which Yosys escaped, a plain name: ``small_``."""
-    reserved = f"\nmodule \\{top} ("
-    if reserved not in text:
-        return text, top
-    return text.replace(reserved, f"\nmodule {top}_(", 1), f"{top}_"
+    """Gives a top named by a Verilog keyword, which Yosys escaped, or like one of its own ports a
+    name that simulators take: ``small_``, ``clk_``."""
+    keyword = f"\nmodule \\{top} ("
+    plain = re.search(rf"^module {top}\((.*?)\);", text, re.MULTILINE | re.DOTALL)
+    if keyword in text:
+        return text.replace(keyword, f"\nmodule {top}_(", 1), f"{top}_"
+    if plain and top in re.split(r"[,\s]+", plain[1]):
+        return text.replace(f"\nmodule {top}(", f"\nmodule {top}_(", 1), f"{top}_"
+    return text, top
 
 
 def _inputs(text: str, top: str) -> set[str]:

@@ -22,9 +22,10 @@ from .ports import Ports, read
 from .results import BuildError
 
 PLAYER = Path(__file__).with_name("player.cpp")
+WRAPPER = "twincell_player_"  # a module name that no network has
 
 _VERILATOR_FLAGS = (
-    *("--cc", "--exe", "--top-module", "player", "--prefix", "Vplayer", "-Mdir", "obj", "-O3"),
+    *("--cc", "--exe", "--top-module", WRAPPER, "--prefix", "Vplayer", "-Mdir", "obj", "-O3"),
     *("--x-assign", "fast", "--x-initial", "fast", "--no-timing", "-Wno-lint", "-Wno-style"),
 )
 # Hashes of weights stand there, and networks of one shape should share one compilation.
@@ -83,7 +84,7 @@ def _wrapper(ports: Ports) -> str:
     ]
     return "\n".join(
         [
-            "module player(input clk, input rst,",
+            f"module {WRAPPER}(input clk, input rst,",
             f"  input [{i.width - 1}:0] i_payload, input i_valid, output i_ready,",
             f"  output [{o.width - 1}:0] o_payload, output o_valid, input o_ready);",
             *constants,

@@ -272,7 +272,7 @@ def test_a_black_box_stays_an_instance(tmp_path):
     assert "MACRO #(" in text and ".ROWS(" in text
 
 
-@pytest.mark.parametrize("name", ["small", "table", "module"])
+@pytest.mark.parametrize("name", ["small", "table", "module", "clk"])
 def test_a_keyword_gets_another_module_name(tmp_path, name):
     made = emit(Roms(), tmp_path, name=name)
     assert made.top == json.loads(made.ports.read_text())["top"] == f"{name}_"
