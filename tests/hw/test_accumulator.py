@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from twincell.hw.threshold import Accumulator, range_shape
+from twincell.hw.accumulator import Accumulator, range_shape
 
 
 def _totals(accumulator: Accumulator, sums: list[tuple[int, list[list[int]]]], idle: float):
