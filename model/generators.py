@@ -2,14 +2,44 @@
 """The integer generators of every random bit that hardware must match.
 
 Each is defined once, here; the executors call it and the Amaranth components mirror it.
+
+Bit errors are drawn as the *gaps* between them: in a row of bits that each fail with probability
+``p``, the number of sound bits before the next failing one is geometric. Its digits in base 64 are
+independent, so a gap is drawn digit by digit from tables, with integers only, and a generator costs
+per error and not per bit.
+
+* The words come from taus88 (P. L'Ecuyer, Math. Comp. 65:203, 1996): three shift registers of 31,
+  29 and 28 bits, period about 2^88.
+* A digit takes one word: its upper 6 bits choose an entry of the digit's table, its lower 26 bits
+  are compared with the entry's threshold and decide between the entry's own number and its alias
+  (A. J. Walker, Electron. Lett. 10:127, 1974).
+* The errors of image ``i`` come from the ``i``-th stretch of 2^27 words of one sequence, so any
+  image can be started at without those before it, and no two images share a word.
 """
 
 import math
+from fractions import Fraction
 from functools import cache
 
 import numpy as np
+from numba import njit
 
 _U64 = (1 << 64) - 1
+_U32 = (1 << 32) - 1
+
+RADIX_BITS = 6
+RADIX = 1 << RADIX_BITS
+FRACTION_BITS = 26
+MAX_DIGITS = 8  # gaps below 2^48
+LEAST_RATE = 2.0**-40
+
+_JUMP = 27  # log2 of the words between two images
+# Of each register: feedback shift, feedback shift back, mask of the bits that count, shift.
+_TAUS88 = (
+    (13, 19, 0xFFFFFFFE, 12),
+    (2, 25, 0xFFFFFFF8, 4),
+    (3, 11, 0xFFFFFFF0, 17),
+)
 
 # Taps of maximal Fibonacci LFSRs (Xilinx XAPP 052, table 3), the highest being the width.
 _TAPS = {
@@ -73,3 +103,153 @@ def stochastic_thresholds(
     draws = np.arange(presentations * pixels, dtype=np.int64) * lfsr_leap(bits)
     start = mix(seed, image) % len(cycle)
     return cycle[(start + draws) % len(cycle)].reshape(presentations, pixels)
+
+
+def step_register(index: int, value: int) -> int:
+    """The next value of one of taus88's three 32-bit registers."""
+    left, right, mask, shift = _TAUS88[index]
+    feedback = (((value << left) & _U32) ^ value) >> right
+    return (((value & mask) << shift) & _U32) ^ feedback
+
+
+@cache
+def jump_columns(index: int, exponent: int = _JUMP) -> tuple[int, ...]:
+    """What each bit of a register becomes after ``2^exponent`` steps: 32 columns of a matrix over
+    GF(2). The default exponent leads from the start of one image to that of the next."""
+    if exponent == 0:
+        return tuple(step_register(index, 1 << bit) for bit in range(32))
+    half = jump_columns(index, exponent - 1)
+    return tuple(_apply(half, column) for column in half)
+
+
+def _apply(columns: tuple[int, ...], value: int) -> int:
+    result = 0
+    for bit, column in enumerate(columns):
+        if value >> bit & 1:
+            result ^= column
+    return result
+
+
+def start(seed: int, *stream: int) -> tuple[int, int, int]:
+    """The three registers with which a stream starts, from a seed and the stream's integers.
+
+    Bits that do not count are 0, and no register is 0.
+    """
+    registers = []
+    for index, (_, _, mask, _) in enumerate(_TAUS88):
+        value = mix(seed, *stream, index) & mask
+        registers.append(value or 1 << 31)
+    return registers[0], registers[1], registers[2]
+
+
+def start_of_image(first: tuple[int, int, int], image: int) -> tuple[int, int, int]:
+    """The registers with which image ``image`` starts, when image 0 starts with ``first``."""
+    registers = list(first)
+    for index, (_, _, mask, _) in enumerate(_TAUS88):
+        for bit in range(image.bit_length()):
+            if image >> bit & 1:
+                registers[index] = _apply(jump_columns(index, _JUMP + bit), registers[index])
+        registers[index] &= mask
+    return registers[0], registers[1], registers[2]
+
+
+@cache
+def gap_table(rate: float) -> np.ndarray:
+    """Tables of the gaps between errors of probability ``rate``: uint32 (digits, 64), read-only.
+
+    Entry ``k`` of digit ``d`` holds a threshold of 26 bits over an alias of 6 bits. Digit ``d`` is
+    ``k`` with a probability proportional to ``(1 - rate)^(k 64^d)``, exact to 2^-33. There are as
+    many digits as leave a gap beyond them a probability below 2^-32.
+
+    Raises ``ValueError`` unless ``LEAST_RATE <= rate <= 1``.
+    """
+    if not LEAST_RATE <= rate <= 1:
+        raise ValueError(f"An error rate is {LEAST_RATE:g} to 1, not {rate!r}")
+    scale = 256  # fractional bits
+    ratio = (1 << scale) - int(Fraction(rate) * (1 << scale))
+    digits = []
+    while not digits or (ratio >> (scale - 32)) > 0:
+        powers = [1 << scale]
+        for _ in range(RADIX):
+            powers.append(powers[-1] * ratio >> scale)
+        digits.append(_alias_table(powers[:RADIX]))
+        ratio = powers[RADIX]
+    table = np.array(digits, dtype=np.uint32)
+    table.setflags(write=False)
+    return table
+
+
+def _alias_table(weights: list[int]) -> list[int]:
+    """Walker's table of integer weights: entries of a threshold over an alias."""
+    whole = 1 << FRACTION_BITS
+    total = sum(weights)
+    shares = [weight * (RADIX * whole) // total for weight in weights]
+    shares[0] += RADIX * whole - sum(shares)  # what rounding down has left, at most 63 units
+    small = [k for k, share in enumerate(shares) if share < whole]
+    large = [k for k, share in enumerate(shares) if share >= whole]
+    # A full entry is its own alias, so its threshold does not matter.
+    entries = [(whole - 1) << RADIX_BITS | k for k in range(RADIX)]
+    while small:
+        needy, giver = small.pop(), large[-1]
+        entries[needy] = shares[needy] << RADIX_BITS | giver
+        shares[giver] -= whole - shares[needy]
+        if shares[giver] < whole:
+            small.append(large.pop())
+    return entries
+
+
+@njit(cache=True, nogil=True, inline="always")
+def next_word(registers):
+    """Steps taus88, uint64 (3,), and returns its 32-bit word. Masks are explicit because shifts of
+    narrower integers are widened."""
+    s1, s2, s3 = registers[0], registers[1], registers[2]
+    low = np.uint64(0xFFFFFFFF)
+    s1 = (((s1 & np.uint64(0xFFFFFFFE)) << np.uint64(12)) & low) ^ (
+        (((s1 << np.uint64(13)) & low) ^ s1) >> np.uint64(19)
+    )
+    s2 = (((s2 & np.uint64(0xFFFFFFF8)) << np.uint64(4)) & low) ^ (
+        (((s2 << np.uint64(2)) & low) ^ s2) >> np.uint64(25)
+    )
+    s3 = (((s3 & np.uint64(0xFFFFFFF0)) << np.uint64(17)) & low) ^ (
+        (((s3 << np.uint64(3)) & low) ^ s3) >> np.uint64(11)
+    )
+    registers[0], registers[1], registers[2] = s1, s2, s3
+    return s1 ^ s2 ^ s3
+
+
+@njit(cache=True, nogil=True, inline="always")
+def next_gap(registers, table):
+    """Sound bits before the next failing one: int64, from registers uint64 (3,) and a table."""
+    gap = np.int64(0)
+    for digit in range(len(table)):
+        word = next_word(registers)
+        index = word >> np.uint64(26)
+        entry = np.uint64(table[digit, index])
+        if (word & np.uint64(0x3FFFFFF)) >= entry >> np.uint64(6):
+            index = entry & np.uint64(0x3F)
+        gap += np.int64(index) << np.int64(6 * digit)
+    return gap
+
+
+@njit(cache=True, nogil=True)
+def _fill_positions(registers, table, bits, position, out):
+    """Positions of errors below ``bits`` into ``out``, from ``position`` on: how many, and the
+    position of the error after them."""
+    count = 0
+    while position < bits and count < len(out):
+        out[count] = position
+        count += 1
+        position += 1 + next_gap(registers, table)
+    return count, position
+
+
+def error_positions(registers: tuple[int, int, int], table: np.ndarray, bits: int) -> np.ndarray:
+    """Which of ``bits`` bits in a row fail: ascending positions, int64."""
+    state = np.array(registers, dtype=np.uint64)
+    position = int(next_gap(state, table))
+    parts = []
+    while position < bits:
+        part = np.empty(1 << 16, dtype=np.int64)
+        count, position = _fill_positions(state, table, bits, position, part)
+        parts.append(part[:count])
+    return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
