@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How a network is computed: lanes, folds, word lines and cycles. Arithmetic, no hardware.
 
-A layer of ``n`` inputs and ``m`` outputs reads its array once a cycle. A read covers ``lanes``
-inputs of ``neurons`` neurons, so a vector takes ``planes * ceil(n / lanes) * ceil(m / neurons)``
-reads. Layers work on successive images at the same time, so an image takes as many cycles as the
-slowest layer.
+A layer of ``n`` inputs and ``m`` outputs reads its array once in ``cycles_per_read`` cycles. A read
+covers ``lanes`` inputs of ``neurons`` neurons, so a vector takes
+``planes * ceil(n / lanes) * ceil(m / neurons)`` reads. Layers work on successive images at the same
+time, so an image takes as many cycles as the slowest layer.
 
 A read has two arrangements, which give the same bits. *Inputs on columns*: a word line belongs to
 the neurons, a column to an input, and the agreeing columns of a neuron are counted by a tree of
@@ -54,12 +54,14 @@ class Budget:
     images_per_second : with it, the smallest network that reaches this rate at ``clock``
     clock : in hertz
     arrangement : of every layer, or of each in order
+    cycles_per_read : of the arrays: 1 for a digital memory, more for a macro with phases
     """
 
     lanes: int | None = None
     images_per_second: float | None = None
     clock: float = 100e6
     arrangement: Arrangement | str | tuple[Arrangement | str, ...] = Arrangement.COLUMNS
+    cycles_per_read: int = 1
 
     def __post_init__(self):
         one = isinstance(self.arrangement, str)
@@ -73,6 +75,9 @@ class Budget:
         lanes, rate, clock = self.lanes, self.images_per_second, self.clock
         if lanes is not None and (type(lanes) is not int or lanes < 1):
             raise PlanError(f"Lanes must be a positive integer, not {lanes!r}")
+        cycles = self.cycles_per_read
+        if type(cycles) is not int or cycles < 1:
+            raise PlanError(f"Cycles per read must be a positive integer, not {cycles!r}")
         if rate is not None and not _positive(rate):
             raise PlanError(f"Images per second must be a positive number, not {rate!r}")
         if not _positive(clock):
@@ -101,6 +106,7 @@ class LayerPlan:
     lanes : inputs of one read
     neurons : neurons of one read
     arrangement : of the columns
+    cycles_per_read : of its array
     """
 
     name: str
@@ -112,6 +118,7 @@ class LayerPlan:
     lanes: int
     neurons: int
     arrangement: Arrangement = Arrangement.COLUMNS
+    cycles_per_read: int = 1
 
     @property
     def folds(self) -> int:
@@ -139,14 +146,19 @@ class LayerPlan:
         return self.planes * self.folds
 
     @property
+    def cycles_per_group(self) -> int:
+        """Cycles of these reads."""
+        return self.reads_per_group * self.cycles_per_read
+
+    @property
     def reads(self) -> int:
         """Reads an image."""
         return self.groups * self.reads_per_group
 
     @property
     def cycles(self) -> int:
-        """Cycles an image keeps the layer busy: one a read."""
-        return self.reads
+        """Cycles an image keeps the layer busy."""
+        return self.reads * self.cycles_per_read
 
     @property
     def overhead(self) -> int:
@@ -279,8 +291,10 @@ def _arranged(layers: list[LayerPlan], budget: Budget) -> list[LayerPlan]:
     arrangements = (given,) * len(layers) if isinstance(given, Arrangement) else given
     if len(arrangements) != len(layers):
         raise PlanError(f"{len(arrangements)} arrangements for {len(layers)} layers")
+    cycles = budget.cycles_per_read
     return [
-        replace(layer, arrangement=each) for layer, each in zip(layers, arrangements, strict=True)
+        replace(layer, arrangement=each, cycles_per_read=cycles)
+        for layer, each in zip(layers, arrangements, strict=True)
     ]
 
 

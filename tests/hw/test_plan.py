@@ -84,6 +84,13 @@ def test_with_inputs_on_rows_a_word_line_belongs_to_an_input():
     assert tiled.word_lines(synapses)[1].tolist() == [*synapses[:, 2], *synapses[:, 3]]
 
 
+def test_slower_arrays_take_that_many_cycles_a_read():
+    fast, slow = (plan(_mnist_like(), Budget(512, cycles_per_read=cycles)) for cycles in (1, 5))
+    assert [layer.reads for layer in slow.layers] == [layer.reads for layer in fast.layers]
+    assert slow.cycles_per_image == 5 * fast.cycles_per_image
+    assert slow.layers[0].cycles_per_group == 5 * slow.layers[0].reads_per_group
+
+
 def test_random_graphs_are_planned_or_refused_with_a_reason():
     refused = 0
     for seed in range(200):
@@ -113,6 +120,10 @@ def _refusals():
         (
             lambda: Budget(images_per_second=float("nan")),
             "Images per second must be a positive number, not nan",
+        ),
+        (
+            lambda: Budget(cycles_per_read=0),
+            "Cycles per read must be a positive integer, not 0",
         ),
         (lambda: Budget(clock=0.0), "The clock must be a positive number of hertz, not 0.0"),
         (
