@@ -253,3 +253,37 @@ def error_positions(registers: tuple[int, int, int], table: np.ndarray, bits: in
         count, position = _fill_positions(state, table, bits, position, part)
         parts.append(part[:count])
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _fill_words(registers, out):
+    for index in range(len(out)):
+        out[index] = next_word(registers)
+
+
+def random_words(registers: tuple[int, int, int], count: int) -> np.ndarray:
+    """The first ``count`` words of taus88: uint64 (count,), each below 2^32."""
+    words = np.empty(count, dtype=np.uint64)
+    _fill_words(np.array(registers, dtype=np.uint64), words)
+    return words
+
+
+@njit(cache=True, nogil=True)
+def _advance(columns, masks, registers):
+    """Start registers of successive images, uint64 (images, 3), from those of the first."""
+    for image in range(1, len(registers)):
+        for index in range(3):
+            value, result = registers[image - 1, index], np.uint64(0)
+            for bit in range(32):
+                result ^= columns[index, bit] * (value >> np.uint64(bit) & np.uint64(1))
+            registers[image, index] = result & masks[index]
+
+
+def starts_of_images(first: tuple[int, int, int], image: int, count: int) -> np.ndarray:
+    """Registers with which images ``image`` to ``image + count - 1`` start, uint64 (count, 3)."""
+    registers = np.zeros((count, 3), dtype=np.uint64)
+    if count:
+        registers[0] = start_of_image(first, image)
+        columns = np.array([jump_columns(index) for index in range(3)], dtype=np.uint64)
+        _advance(columns, np.array([m for _, _, m, _ in _TAUS88], dtype=np.uint64), registers)
+    return registers

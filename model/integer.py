@@ -18,7 +18,8 @@ from functools import cached_property
 import numpy as np
 
 from . import kernels
-from .generators import stochastic_thresholds
+from .errors import ArrayReads, ErrorMap, LayerErrors, ReadOrder, plane_order
+from .generators import gap_table, starts_of_images, stochastic_thresholds
 from .graph import Graph, Value
 from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
 from .packing import pack, unpack, words
@@ -27,9 +28,16 @@ from .planes import Binary, FixedPoint
 _ROWS_AT_ONCE = 1 << 12  # bounds the memory of unfolded convolutions and of counts
 
 
-def scores(graph: Graph, images: np.ndarray, **options) -> np.ndarray:
-    """Scores of ``images``: see :meth:`Interpreter.scores`."""
-    return Interpreter(graph).scores(images, **options)
+def scores(
+    graph: Graph,
+    images: np.ndarray,
+    *,
+    errors: ErrorMap | None = None,
+    order: ReadOrder | None = None,
+    **options,
+) -> np.ndarray:
+    """Scores of ``images``: see :class:`Interpreter` and :meth:`Interpreter.scores`."""
+    return Interpreter(graph, errors=errors, order=order).scores(images, **options)
 
 
 def labels(scores: np.ndarray) -> np.ndarray:
@@ -42,17 +50,32 @@ class Interpreter:
 
     Parameters
     ----------
+    errors : of the weight memory
+    order : in which the arrays are read; ``None`` takes :meth:`ReadOrder.logical`
     threads : how many worker threads; ``None`` takes one per core
+
+    Raises ``ValueError`` when errors or order do not fit the graph.
     """
 
-    def __init__(self, graph: Graph, *, threads: int | None = None):
-        self.graph = graph
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        errors: ErrorMap | None = None,
+        order: ReadOrder | None = None,
+        threads: int | None = None,
+    ):
+        self.graph = graph = graph if errors is None else errors.sensed(graph)
         self.threads = threads or os.cpu_count() or 1
+        order = order or ReadOrder.logical(graph)
         self._layers = {
             index: _Layer(node, value)
             for index, node, value, _ in graph.steps()
             if isinstance(node, Dense | Conv | Head)
         }
+        for index, layer in () if errors is None else errors.layers.items():
+            if layer.rate:
+                self._layers[index].noise = _Noise(layer, order.array(index))
 
     def scores(
         self, images: np.ndarray, *, presentations: int | None = None, first_image: int = 0
@@ -63,7 +86,8 @@ class Interpreter:
         ----------
         images : integers (images, *graph.input.shape), bits or pixels of the input's width
         presentations : for a stochastic input, one of its supported numbers (``None``: the first)
-        first_image : index of ``images[0]``, from which stochastic inputs restart their generator
+        first_image : index of ``images[0]``, from which stochastic inputs and read errors restart
+            their generators
 
         Raises ``ValueError`` when shape, range or number of presentations do not fit.
         """
@@ -94,7 +118,7 @@ class Interpreter:
 
     def _run(self, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
         """Scores of a few images in this thread."""
-        graph = self.graph
+        graph, image = self.graph, first_image
         weights = np.array(graph.input.planes.weights(variant), dtype=np.int64)
         flow: np.ndarray = _show(graph, images, variant, first_image)
         for index, node, value, _ in graph.steps():
@@ -108,9 +132,9 @@ class Interpreter:
                 case Conv():
                     flow = self._layers[index].convolve(flow, weights, variant)
                 case Dense():
-                    flow = self._layers[index].fire(_packed(flow, value), weights, variant)
+                    flow = self._layers[index].fire(_packed(flow, value), weights, variant, image)
                 case Head():
-                    return self._layers[index].score(_packed(flow, value), weights, variant)
+                    return self._layers[index].score(_packed(flow, value), weights, variant, image)
             weights, variant = np.ones(1, dtype=np.int64), 0
         raise AssertionError("a graph ends with its head")
 
@@ -181,11 +205,21 @@ def _windows(bits: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...])
     return windows[(slice(None),) * 3 + tuple(slice(None, None, step) for step in stride)]
 
 
+class _Noise:
+    """Read errors of one array."""
+
+    def __init__(self, errors: LayerErrors, reads: ArrayReads):
+        self.start = errors.start
+        self.table = gap_table(errors.rate)
+        self.reads = (reads.inputs, reads.outputs, reads.lanes, reads.neurons, reads.by_neuron)
+
+
 class _Layer:
     """Packed weights of one layer and the limits of its neurons."""
 
     def __init__(self, node: Dense | Conv | Head, value: Value):
         self.node = node
+        self.noise: _Noise | None = None
         weights = node.weights
         self.sign = _tiles(weights.sign)
         self.active = self.sign if weights.active is None else _tiles(weights.active)
@@ -213,23 +247,58 @@ class _Layer:
 
     def limits(self, total: int, variant: int) -> np.ndarray:
         """Most disagreements with which a neuron fires, int64 (classes, tiles, 64)."""
-        slack = self.counting * total - self.node.thresholds[variant]
+        slack = self._slack(total, variant)
         limits = np.full((len(slack), len(self.sign) * kernels.TILE), -1)
         limits[:, : slack.shape[1]] = slack >> 1 if self.node.weights.ternary else slack
         return limits.reshape(len(slack), -1, kernels.TILE)
 
-    def fire(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+    def _slack(self, total: int, variant: int) -> np.ndarray:
+        """Greatest sum less threshold, int64 (classes, outputs)."""
+        return self.counting * total - self.node.thresholds[variant]
+
+    def _doubled(self, rows: np.ndarray, plane_weights: np.ndarray, image: int) -> np.ndarray:
+        """Twice the disagreements that are latched, int64 (n, outputs); ``rows[0]`` is of
+        ``image``."""
+        totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
+        kernels.disagreements(**self._operands(rows, plane_weights), totals=totals)
+        ternary = self.node.weights.ternary
+        if ternary:
+            totals *= 2
+        if self.noise is not None:
+            planes = plane_order(tuple(plane_weights))
+            kernels.read_errors(
+                np.ascontiguousarray(rows),
+                plane_weights,
+                np.array(planes, dtype=np.int64),
+                self.sign,
+                self.active,
+                ternary,
+                starts_of_images(self.noise.start, image, len(rows)),
+                self.noise.table,
+                self.noise.reads,
+                totals,
+            )
+        return totals if ternary else 2 * totals
+
+    def fire(
+        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int = 0
+    ) -> np.ndarray:
         """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
+        if self.noise is not None:
+            slack = self._slack(int(plane_weights.sum()), variant)
+            limits = slack if self.node.weights.ternary else 2 * slack
+            return pack(self._doubled(rows, plane_weights, image) <= limits)[:, None]
         packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
         kernels.fire(**self._operands(rows, plane_weights), limits=limits, packed=packed)
         return packed[:, None]
 
-    def score(self, rows: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+    def score(
+        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int
+    ) -> np.ndarray:
         """Signed sums plus offsets, int64 (n, classes)."""
-        totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
-        kernels.disagreements(**self._operands(rows, plane_weights), totals=totals)
-        signed = self.counting * int(plane_weights.sum()) - 2 * totals
+        doubled = self._doubled(rows, plane_weights, image)
+        signed = self.counting * int(plane_weights.sum()) - doubled
         return signed + self.node.offsets[variant]
 
     def _operands(self, rows: np.ndarray, plane_weights: np.ndarray) -> dict:

@@ -16,6 +16,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .generators import next_gap
+
 TILE = 64
 _ROWS = 4
 _LANES = 8  # 512-bit vectors; LLVM cuts them up where the processor has none
@@ -195,3 +197,67 @@ def disagreements(rows, plane_weights, sign, masked, active, present, classes, t
             for row in range(first, min(first + _ROWS, len(rows))):
                 for output in range(tile * TILE, min((tile + 1) * TILE, totals.shape[1])):
                     totals[row, output] = total[row - first, output - tile * TILE]
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def read_errors(
+    rows, plane_weights, planes, sign, active, ternary, starts, table, reads, totals
+):  # fmt: skip
+    """Adds to ``totals`` what the read errors of each image change.
+
+    Parameters
+    ----------
+    rows, plane_weights, sign, active : as in :func:`fire`
+    planes : int64 (planes,), in the order in which they are read
+    ternary : whether a column latches two bits
+    starts : uint64 (n, 3), the generator's registers for each row
+    table : uint32 (digits, 64), of the gaps
+    reads : inputs, outputs, lanes, neurons of a read, and whether its columns go neuron by neuron
+    totals : int64 (n, outputs), weighted disagreements, twice as many when ternary; changed
+    """
+    inputs, outputs, lanes, neurons, by_neuron = reads
+    columns = lanes * neurons
+    bits = 2 * columns if ternary else columns
+    folds = (inputs + lanes - 1) // lanes
+    groups = (outputs + neurons - 1) // neurons
+    last = groups * len(planes) * folds
+    registers = np.empty(3, dtype=np.uint64)
+    for row in range(len(rows)):
+        registers[:] = starts[row]
+        read, bit = np.int64(0), next_gap(registers, table)
+        while True:
+            if bit >= bits:
+                passed = bit // bits
+                read += passed
+                bit -= passed * bits
+            if read >= last:
+                break
+            column = bit - columns if bit >= columns else bit
+            if by_neuron:
+                neuron = column // lanes
+                lane = column - neuron * lanes
+            else:
+                lane = column // neurons
+                neuron = column - lane * neurons
+            sweep = read // folds
+            group = sweep // len(planes)
+            plane = planes[sweep - group * len(planes)]
+            source = (read - sweep * folds) * lanes + lane
+            neuron += group * neurons
+            if source < inputs and neuron < outputs:
+                word, place = source >> 6, np.uint64(source & 63)
+                tile, output = neuron >> 6, neuron & 63
+                differs = (rows[row, plane, word] ^ sign[tile, word, output]) >> place & np.uint64(
+                    1
+                )
+                # What flips counts the other way: one more disagreement where there was none.
+                change = 1 - 2 * np.int64(differs)
+                if ternary:
+                    # A line that was low rises, and the sum moves towards its side.
+                    lit = np.int64(active[tile, word, output] >> place & np.uint64(1))
+                    if bit < columns:
+                        change = 2 * (lit & (1 - np.int64(differs))) - 1
+                    else:
+                        change = 1 - 2 * (lit & np.int64(differs))
+                totals[row, neuron] += plane_weights[plane] * change
+            bit += 1 + next_gap(registers, table)

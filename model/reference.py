@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .generators import stochastic_thresholds
+from .errors import ErrorMap, ReadOrder, plane_order
+from .generators import error_positions, gap_table, start_of_image, stochastic_thresholds
 from .graph import Graph, Value, sum_range
 from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
 from .planes import Stochastic
@@ -28,17 +29,37 @@ def scores(
     *,
     presentations: int | None = None,
     first_image: int = 0,
+    errors: ErrorMap | None = None,
+    order: ReadOrder | None = None,
 ) -> Tensor:
-    """Scores of ``images``; see :meth:`Reference.scores`."""
-    return Reference(graph).scores(images, presentations=presentations, first_image=first_image)
+    """Scores of ``images``; see :class:`Reference` and :meth:`Reference.scores`."""
+    reference = Reference(graph, errors=errors, order=order)
+    return reference.scores(images, presentations=presentations, first_image=first_image)
 
 
 class Reference:
-    """Runs ``graph`` on ``device``."""
+    """Runs ``graph`` on ``device``, with the errors of its weight memory if there are any.
 
-    def __init__(self, graph: Graph, device: torch.device | str = "cpu"):
-        self.graph = graph
+    ``order`` is that in which the arrays are read; ``None`` takes :meth:`ReadOrder.logical`. Raises
+    ``ValueError`` when errors or order do not fit the graph.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        device: torch.device | str = "cpu",
+        *,
+        errors: ErrorMap | None = None,
+        order: ReadOrder | None = None,
+    ):
+        self.graph = graph = graph if errors is None else errors.sensed(graph)
         self.device = torch.device(device)
+        order = order or ReadOrder.logical(graph)
+        self._noise = {
+            index: (layer, order.array(index))
+            for index, layer in ({} if errors is None else errors.layers).items()
+            if layer.rate
+        }
         self._weights = {
             index: torch.from_numpy(node.weights.signed()).flatten(1).to(self.device)
             for index, node, _, _ in graph.steps()
@@ -70,9 +91,12 @@ class Reference:
         chunk = max(1, _CHUNK // max(_numbers(*step[1:3]) for step in self.graph.steps()))
         results = [torch.empty((0, self.graph.classes), dtype=torch.int64, device=self.device)]
         for start in range(0, len(pixels), chunk):
-            values = self._shown(pixels[start : start + chunk], variant, first_image + start)
+            image = first_image + start
+            values, planes = self._shown(pixels[start : start + chunk], variant, image)
             for index, node, value, _ in self.graph.steps():
-                values = self._step(index, node, value, values, variant)
+                values = self._step(index, node, value, values, planes, variant, image)
+                if not isinstance(node, Flatten):
+                    planes = values[:, None]
             results.append(values.to(torch.int64))
         return torch.cat(results)
 
@@ -92,21 +116,37 @@ class Reference:
             raise ValueError(f"Pixels must be 0 to {most}, not {low} to {high}")
         return pixels
 
-    def _shown(self, pixels: Tensor, variant: int, first_image: int) -> Tensor:
-        """The plane-weighted sum of the -1/+1 planes of each pixel, float64 of the same shape."""
-        planes = self.graph.input.planes
-        if not isinstance(planes, Stochastic):
-            return (2 * pixels - ((1 << planes.bits) - 1)).to(torch.float64)
-        count = planes.presentations[variant]
-        shown = []
-        for image, flat in enumerate(pixels.flatten(1), start=first_image):
-            draws = stochastic_thresholds(planes.bits, planes.seed, image, count, len(flat))
-            levels = torch.from_numpy(draws.astype(np.int64)).to(self.device)
-            shown.append(2 * (flat >= levels).sum(dim=0) - count)
-        return torch.stack(shown).reshape(pixels.shape).to(torch.float64)
+    def _shown(self, pixels: Tensor, variant: int, first_image: int) -> tuple[Tensor, Tensor]:
+        """The plane-weighted sum of the -1/+1 planes of each pixel, float64 of the same shape; and,
+        where read errors need them, the planes themselves (batch, planes, n)."""
+        planes, flat = self.graph.input.planes, pixels.flatten(1)
+        if isinstance(planes, Stochastic):
+            count, shown = planes.presentations[variant], []
+            for image, pixel in enumerate(flat, start=first_image):
+                draws = stochastic_thresholds(planes.bits, planes.seed, image, count, len(pixel))
+                shown.append(pixel >= torch.from_numpy(draws.astype(np.int64)).to(self.device))
+            each = 2.0 * torch.stack(shown) - 1.0
+            return each.sum(dim=1, dtype=torch.float64).reshape(pixels.shape), each
+        each = flat[:, None]
+        if self._noise:
+            shifts = torch.arange(planes.bits, device=self.device)[:, None]
+            each = 2.0 * (each >> shifts & 1) - 1.0
+        return (2 * pixels - ((1 << planes.bits) - 1)).to(torch.float64), each
 
-    def _step(self, index: int, node, value: Value, values: Tensor, variant: int) -> Tensor:
-        """What ``node`` makes of ``values`` (batch, *value.shape): -1/+1 bits, or scores."""
+    def _step(
+        self,
+        index: int,
+        node,
+        value: Value,
+        values: Tensor,
+        planes: Tensor,
+        variant: int,
+        image: int,
+    ) -> Tensor:
+        """What ``node`` makes of ``values`` (batch, *value.shape): -1/+1 bits, or scores.
+
+        ``planes`` are those of ``values``, whose first is ``image``.
+        """
         match node:
             case Flatten():
                 return values.flatten(1)
@@ -122,11 +162,51 @@ class Reference:
                 return self._conv(node, weights, values, total, variant)
             case Dense():
                 least = self._least(node, node.weights.fan_in, total, variant)
-                return torch.where(values @ weights.T >= least[0], 1.0, -1.0)
+                sums = values @ weights.T
+                self._misread(index, sums, planes, value.planes.weights(variant), image)
+                return torch.where(sums >= least[0], 1.0, -1.0)
             case Head():
                 offsets = torch.from_numpy(node.offsets[variant].copy()).to(self.device)
-                return (values @ weights.T).to(torch.int64) + offsets
+                sums = values @ weights.T
+                self._misread(index, sums, planes, value.planes.weights(variant), image)
+                return sums.to(torch.int64) + offsets
         raise TypeError(f"{type(node).__name__} is not a node of a graph")
+
+    def _misread(
+        self, index: int, sums: Tensor, planes: Tensor, weights: tuple[int, ...], first_image: int
+    ) -> None:
+        """Adds what the read errors of each image change to its ``sums`` (batch, outputs)."""
+        if index not in self._noise:
+            return
+        errors, reads = self._noise[index]
+        signed, flat = self._weights[index], planes.flatten(2)
+        ternary = self.graph.nodes[index].weights.ternary
+        shape = (reads.groups, len(weights), reads.folds, 2 if ternary else 1)
+        columns = (reads.neurons, reads.lanes) if reads.by_neuron else (reads.lanes, reads.neurons)
+        order = np.array(plane_order(weights))
+        for row in range(len(sums)):
+            at = error_positions(
+                start_of_image(errors.start, first_image + row),
+                gap_table(errors.rate),
+                reads.bits(len(weights), ternary),
+            )
+            group, step, fold, line, *column = np.unravel_index(at, (*shape, *columns))
+            neuron, lane = column if reads.by_neuron else column[::-1]
+            neuron, source = group * reads.neurons + neuron, fold * reads.lanes + lane
+            real = (neuron < reads.outputs) & (source < reads.inputs)
+            neuron, source, line, plane = (
+                torch.from_numpy(part[real]).to(self.device)
+                for part in (neuron, source, line, order[step])
+            )
+            product = flat[row, plane, source] * signed[neuron, source]
+            if ternary:
+                # Agree is the line 0 and disagree the line 1, of opposite sides of the sum.
+                side = 1 - 2 * line
+                change = torch.where(product == side, -side, side)
+            else:
+                change = -2 * product
+            weight = torch.tensor(weights, device=self.device)[plane]
+            sums[row].index_add_(0, neuron, (change * weight).to(sums.dtype))
 
     def _conv(
         self, node: Conv, weights: Tensor, values: Tensor, total: int, variant: int

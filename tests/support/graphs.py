@@ -135,7 +135,7 @@ def obvious_scores(
     planes = graph.input.planes
     shown = [
         np.vectorize(lambda bit: 1 if bit else -1, otypes=[int])(plane)
-        for plane in _shown(planes, np.asarray(image), variant, index)
+        for plane in shown_planes(planes, np.asarray(image), variant, index)
     ]
     weights = planes.weights(variant)
     for node in graph.nodes[1:-1]:
@@ -162,7 +162,8 @@ def obvious_scores(
     return [int(total) for total in sums + head.offsets[variant]]
 
 
-def _shown(planes: Planes, image: np.ndarray, variant: int, index: int) -> list[np.ndarray]:
+def shown_planes(planes: Planes, image: np.ndarray, variant: int, index: int) -> list[np.ndarray]:
+    """The planes of one image as bits."""
     if isinstance(planes, Binary):
         return [image]
     if isinstance(planes, FixedPoint):

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The obvious executor of arrays with read errors: latch by latch, in the order of the reads."""
+
+import itertools
+
+import numpy as np
+
+from tests.support.graphs import shown_planes
+from twincell.model.errors import ArrayReads, ErrorMap, ReadOrder
+from twincell.model.generators import error_positions, gap_table, start_of_image
+from twincell.model.graph import Graph
+from twincell.model.nodes import Dense, Head, Weights
+
+
+def random_order(rng: np.random.Generator, graph: Graph) -> ReadOrder:
+    """Any folding of each dense layer, either arrangement."""
+    arrays = []
+    for index, node in enumerate(graph.nodes):
+        if isinstance(node, Dense | Head):
+            n, m = node.weights.fan_in, node.weights.outputs
+            lanes, neurons = int(rng.integers(1, n + 1)), int(rng.integers(1, m + 1))
+            arrays.append(ArrayReads(index, n, m, lanes, neurons, bool(rng.integers(2))))
+    return ReadOrder(tuple(arrays))
+
+
+def misread_scores(
+    graph: Graph,
+    image: np.ndarray,
+    errors: ErrorMap,
+    order: ReadOrder,
+    *,
+    presentations: int | None = None,
+    index: int = 0,
+) -> list[int]:
+    """Scores of one image of a network of dense layers, one latched bit at a time."""
+    graph = errors.sensed(graph)
+    variant, planes = graph.variant(presentations), graph.input.planes
+    shown = [np.asarray(plane, dtype=int) for plane in shown_planes(planes, image, variant, index)]
+    plane_weights = planes.weights(variant)
+    for number, node in enumerate(graph.nodes[1:], start=1):
+        errors_here = errors.layers[number]
+        wrong: set[int] = set()
+        reads = order.array(number)
+        bits = reads.bits(len(shown), node.weights.ternary)
+        if errors_here.rate:
+            registers = start_of_image(errors_here.start, index)
+            table = gap_table(errors_here.rate)
+            wrong = set(error_positions(registers, table, bits).tolist())
+        agree, disagree, latched = _count(node.weights, shown, plane_weights, reads, wrong)
+        assert latched == bits
+        if isinstance(node, Head):
+            return (agree - disagree + node.offsets[variant]).tolist()
+        sums = agree - disagree if node.weights.ternary else agree
+        shown = [(sums >= node.thresholds[variant, 0]).astype(int)]
+        plane_weights, variant = (1,), 0
+    raise AssertionError
+
+
+def _count(
+    weights: Weights, shown: list, plane_weights: tuple, reads: ArrayReads, wrong: set
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Plane-weighted agreeing and disagreeing synapses of each neuron, and the bits latched."""
+    agree, disagree = (np.zeros(reads.outputs, dtype=int) for _ in range(2))
+    heaviest_first = sorted(range(len(shown)), key=lambda k: -plane_weights[k])
+    latched = 0
+    for group, k, fold in itertools.product(
+        range(reads.groups), heaviest_first, range(reads.folds)
+    ):
+        inside, outside = range(reads.neurons), range(reads.lanes)
+        if not reads.by_neuron:
+            inside, outside = outside, inside
+        cells = [(a, b) if reads.by_neuron else (b, a) for a in inside for b in outside]
+        cells = [(group * reads.neurons + a, fold * reads.lanes + b) for a, b in cells]
+        columns = len(cells)
+        for column, (neuron, source) in enumerate(cells):
+            if neuron >= reads.outputs or source >= reads.inputs:
+                continue
+            x = shown[k][source]
+            same = int(weights.sign[neuron, source] == x)
+            if weights.active is None:
+                lines = [same, 1 - same]
+                if latched + column in wrong:
+                    lines = lines[::-1]
+            else:
+                on = int(weights.active[neuron, source])
+                lines = [on & same, on & (1 - same)]
+                lines = [
+                    line ^ (latched + column + columns * which in wrong)
+                    for which, line in enumerate(lines)
+                ]
+            if lines[0] != lines[1]:
+                agree[neuron] += plane_weights[k] * lines[0]
+                disagree[neuron] += plane_weights[k] * lines[1]
+        latched += columns * (2 if weights.ternary else 1)
+    return agree, disagree, latched
