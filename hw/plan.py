@@ -22,6 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..model.errors import ArrayReads, ReadOrder
 from ..model.graph import Graph
 from ..model.nodes import Dense, Flatten, Head
 from ..model.planes import Binary, FixedPoint
@@ -179,6 +180,12 @@ class LayerPlan:
         most = self.inputs * ((1 << self.planes) - 1)
         return self.neurons * (1 + (most + 1).bit_length())
 
+    @property
+    def array_reads(self) -> ArrayReads:
+        """The order in which the array is read."""
+        by_neuron = self.arrangement is Arrangement.COLUMNS
+        return ArrayReads(self.node, self.inputs, self.outputs, self.lanes, self.neurons, by_neuron)
+
     def column(self, neuron: int, lane: int) -> int:
         """The column on which a neuron of the group meets an input of the read."""
         if self.arrangement is Arrangement.COLUMNS:
@@ -222,6 +229,11 @@ class Plan:
     def cycles_per_image(self) -> int:
         """Cycles between images in steady state: those of the slowest layer."""
         return max(layer.cycles for layer in self.layers)
+
+    @property
+    def read_order(self) -> ReadOrder:
+        """The order in which all arrays are read."""
+        return ReadOrder(tuple(layer.array_reads for layer in self.layers))
 
     @property
     def lanes(self) -> int:
