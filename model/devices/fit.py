@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Cells from measured resistances: a CSV file, two lognormal fits, and how well they fit."""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from scipy import stats
+
+from .cell import Cell
+from .codec import CELLS
+from .resistive import Differential, SingleEnded, TernaryDifferential
+from .rram import Lognormal, Resistance
+
+REQUIRED = ("state", "resistance_ohm")
+OPTIONAL = ("cycle", "condition")
+LEAST = 8  # values of a state
+MAX_ROWS = 1_000_000
+TESTED = 20_000  # values of a state that the tests of fit see at most
+
+
+class MeasurementError(ValueError):
+    """Measurements that cannot be read or fitted; the message names file, line and column."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """Resistances as read: parallel arrays, one element for each row.
+
+    ``hrs`` bool, ``ohm`` float64, ``cycle`` int64 (0 where not given), ``condition`` str (empty
+    where not given).
+    """
+
+    hrs: np.ndarray
+    ohm: np.ndarray
+    cycle: np.ndarray
+    condition: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Measurements":
+        """The rows that are chosen."""
+        return Measurements(
+            self.hrs[chosen], self.ohm[chosen], self.cycle[chosen], self.condition[chosen]
+        )
+
+    def of_condition(self, condition: str) -> "Measurements":
+        """The rows of one programming condition; raises with the names when there are none."""
+        names = sorted(set(self.condition.tolist()))
+        if condition not in names:
+            raise MeasurementError(f"There is no condition {condition!r}, only {', '.join(names)}")
+        return self.where(self.condition == condition)
+
+
+def read(path: str | Path) -> Measurements:
+    """Reads a CSV file with the columns of REQUIRED and, if wanted, of OPTIONAL.
+
+    ``state`` is LRS or HRS, ``resistance_ohm`` a positive number, ``cycle`` an integer from 0, and
+    ``condition`` any name. Raises :class:`MeasurementError` with the line and column.
+    """
+    path = Path(path)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            rows = list(_rows(file, path))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise MeasurementError(f"{path} is not a CSV text file: {error}") from None
+    if not rows:
+        raise MeasurementError(f"{path} has no rows")
+    hrs, ohm, cycle, condition = zip(*rows, strict=True)
+    return Measurements(
+        np.array(hrs), np.array(ohm), np.array(cycle, dtype=np.int64), np.array(condition)
+    )
+
+
+def _rows(file: TextIO, path: Path) -> Iterator[tuple[bool, float, int, str]]:
+    reader = csv.DictReader(file)
+    columns = reader.fieldnames or []
+    if missing := [name for name in REQUIRED if name not in columns]:
+        raise MeasurementError(f"{path}:1: column {missing[0]} is missing, found {list(columns)}")
+    if unknown := [name for name in columns if name not in REQUIRED + OPTIONAL]:
+        known = ", ".join(REQUIRED + OPTIONAL)
+        raise MeasurementError(f"{path}:1: unknown column {unknown[0]!r}; columns are {known}")
+    for count, row in enumerate(reader, 1):
+        if count > MAX_ROWS:
+            raise MeasurementError(f"{path}:{reader.line_num}: more than {MAX_ROWS} rows")
+        if None in row or None in row.values():
+            raise MeasurementError(f"{path}:{reader.line_num}: not {len(columns)} values")
+        try:
+            yield _row(row)
+        except ValueError as error:
+            raise MeasurementError(f"{path}:{reader.line_num}: {error}") from None
+
+
+def _row(row: dict[str, str]) -> tuple[bool, float, int, str]:
+    state = row["state"].strip().upper()
+    if state not in ("LRS", "HRS"):
+        raise ValueError(f"state is {row['state']!r}, not LRS or HRS")
+    try:
+        ohm = float(row["resistance_ohm"])
+    except ValueError:
+        ohm = math.nan
+    if not 1.0 <= ohm <= 1e12:
+        value = row["resistance_ohm"]
+        raise ValueError(f"resistance_ohm is {value!r}, not a number from 1 to 1e12 ohm")
+    cycle = row.get("cycle", "").strip() or "0"
+    if not (cycle.isascii() and cycle.isdigit() and len(cycle) <= 18):
+        raise ValueError(f"cycle is {row['cycle']!r}, not an integer from 0")
+    return state == "HRS", ohm, int(cycle), row.get("condition", "").strip()
+
+
+@dataclass(frozen=True)
+class StateFit:
+    """A lognormal fitted to the resistances of one state.
+
+    ``mu_interval`` and ``sigma_interval`` are confidence intervals (Student, chi-squared).
+    ``ks`` and ``ad`` are statistic and p-value of the Kolmogorov-Smirnov and Anderson-Darling tests
+    with fitted parameters, whose p-values come from simulation: a small p-value speaks against the
+    lognormal.
+    """
+
+    law: Lognormal
+    count: int
+    mu_interval: tuple[float, float]
+    sigma_interval: tuple[float, float]
+    ks: tuple[float, float]
+    ad: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Both states of a device, fitted."""
+
+    lrs: StateFit
+    hrs: StateFit
+    confidence: float
+
+    def resistance(self) -> Resistance:
+        """The two fitted states; raises :class:`MeasurementError` without a window."""
+        try:
+            return Resistance(self.lrs.law, self.hrs.law)
+        except ValueError as error:
+            raise MeasurementError(str(error)) from None
+
+    def cell(self, kind: str = "2T2R", **knobs: object) -> Cell:
+        """A cell of the fitted devices: 1T1R, 2T2R or 2T2R-ternary, with its other knobs."""
+        fitted = (SingleEnded, Differential, TernaryDifferential)
+        names = [name for name, each in CELLS.items() if each in fitted]
+        if kind not in names:
+            raise ValueError(f"A fitted cell is one of {', '.join(names)}, not {kind!r}")
+        make: Any = CELLS[kind]
+        return make(resistance=self.resistance(), **knobs)
+
+
+def fit(measurements: Measurements, *, confidence: float = 0.95, seed: int = 0) -> Fit:
+    """Fits a lognormal to each state.
+
+    ``seed`` is of the simulated p-values. Raises :class:`MeasurementError` when conditions are
+    mixed, or when a state has fewer than LEAST values or only equal ones.
+    """
+    if len(names := sorted(set(measurements.condition.tolist()))) > 1:
+        raise MeasurementError(f"Choose one condition of {', '.join(map(repr, names))}")
+    states = {
+        name: _fit_state(name, measurements.ohm[measurements.hrs == (name == "HRS")], confidence,
+                         np.random.default_rng([seed, name == "HRS"]))
+        for name in ("LRS", "HRS")
+    }  # fmt: skip
+    return Fit(states["LRS"], states["HRS"], confidence)
+
+
+def _fit_state(name: str, ohm: np.ndarray, confidence: float, rng: np.random.Generator) -> StateFit:
+    logs, count = np.log(ohm), len(ohm)
+    if count < LEAST or np.ptp(logs) < 1e-6:
+        raise MeasurementError(
+            f"{name} has {count} values of {len(np.unique(ohm))} sizes; a fit needs {LEAST}, not "
+            "all equal"
+        )
+    mu, sigma = float(logs.mean()), float(logs.std(ddof=1))
+    tails = np.array([1 - confidence, 1 + confidence]) / 2
+    spread = stats.t.ppf(tails, count - 1) * sigma / math.sqrt(count)
+    sigmas = sigma * np.sqrt((count - 1) / stats.chi2.ppf(tails[::-1], count - 1))
+    if count > TESTED:
+        logs = rng.choice(logs, TESTED, replace=False)
+    return StateFit(
+        Lognormal(mu, sigma),
+        count,
+        (mu + float(spread[0]), mu + float(spread[1])),
+        (float(sigmas[0]), float(sigmas[1])),
+        _goodness(logs, "ks", rng),
+        _goodness(logs, "ad", rng),
+    )
+
+
+def _goodness(logs: np.ndarray, statistic: str, rng: np.random.Generator) -> tuple[float, float]:
+    samples = int(np.clip(1e7 // len(logs), 499, 1999))
+    tested = stats.goodness_of_fit(
+        stats.norm, logs, statistic=statistic, n_mc_samples=samples, rng=rng
+    )
+    return float(tested.statistic), float(tested.pvalue)
