@@ -107,6 +107,14 @@ class Interpreter:
                 list(pool.map(run, parts))
         return result
 
+    def read_flips(self) -> dict[int, int]:
+        """Bits that read errors have flipped so far, of columns in use, by the node's index."""
+        return {
+            index: sum(layer.noise.flips)
+            for index, layer in self._layers.items()
+            if layer.noise is not None
+        }
+
     def _parts(self, images: int) -> Iterator[slice]:
         """Slices of images, small enough for memory and many enough for the threads."""
         positions = max(
@@ -212,6 +220,7 @@ class _Noise:
         self.start = errors.start
         self.table = gap_table(errors.rate)
         self.reads = (reads.inputs, reads.outputs, reads.lanes, reads.neurons, reads.by_neuron)
+        self.flips: list[int] = []  # of each call: a list, because threads append to it safely
 
 
 class _Layer:
@@ -266,7 +275,7 @@ class _Layer:
             totals *= 2
         if self.noise is not None:
             planes = plane_order(tuple(plane_weights))
-            kernels.read_errors(
+            flips = kernels.read_errors(
                 np.ascontiguousarray(rows),
                 plane_weights,
                 np.array(planes, dtype=np.int64),
@@ -278,6 +287,7 @@ class _Layer:
                 self.noise.reads,
                 totals,
             )
+            self.noise.flips.append(flips)
         return totals if ternary else 2 * totals
 
     def fire(

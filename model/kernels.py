@@ -203,7 +203,7 @@ def disagreements(rows, plane_weights, sign, masked, active, present, classes, t
 def read_errors(
     rows, plane_weights, planes, sign, active, ternary, starts, table, reads, totals
 ):  # fmt: skip
-    """Adds to ``totals`` what the read errors of each image change.
+    """Adds to ``totals`` what the read errors of each image change; returns how many bits flip.
 
     Parameters
     ----------
@@ -222,6 +222,7 @@ def read_errors(
     groups = (outputs + neurons - 1) // neurons
     last = groups * len(planes) * folds
     registers = np.empty(3, dtype=np.uint64)
+    flips = 0
     for row in range(len(rows)):
         registers[:] = starts[row]
         read, bit = np.int64(0), next_gap(registers, table)
@@ -260,4 +261,6 @@ def read_errors(
                     else:
                         change = 1 - 2 * (lit & np.int64(differs))
                 totals[row, neuron] += plane_weights[plane] * change
+                flips += 1
             bit += 1 + next_gap(registers, table)
+    return flips

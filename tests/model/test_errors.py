@@ -79,6 +79,15 @@ def test_threads_and_splits_change_nothing(planes):
     assert not np.array_equal(scores(graph, images), whole)
 
 
+def test_flipped_bits_are_counted():
+    graph = mlp(np.random.default_rng(1), [100, 50, 10], FixedPoint(2))
+    errors = ErrorMap.draw(graph, 1, transient={1: 0.1, 2: 0.5})
+    interpreter = Interpreter(graph, errors=errors)
+    interpreter.scores(random_images(np.random.default_rng(2), graph, 400))
+    found = interpreter.read_flips()
+    assert _inside(found[1], 400 * 100 * 50 * 2, 0.1) and _inside(found[2], 400 * 50 * 10, 0.5)
+
+
 def test_read_errors_differ_between_images_and_arrays():
     graph = mlp(np.random.default_rng(1), [64, 64, 64, 64], Binary())
     errors = ErrorMap.draw(graph, 1, transient=0.2)
