@@ -56,7 +56,8 @@ class PlaneBuffer(wiring.Component):
         address_bits = (self.folds - 1).bit_length()
         word = data.ArrayLayout(self.bits, self.lanes)
         m.submodules.memory = memory = Memory(shape=word, depth=2 << address_bits, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
 
         filling = Signal()  # bank being written
         showing = Signal()  # bank being read

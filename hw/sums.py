@@ -222,7 +222,7 @@ class Sums(wiring.Component):
     def _count(self, m: Module) -> tuple[Signal, Signal]:
         """Counts of each neuron's columns; returns when they are valid in the next cycle and when
         they are."""
-        m.submodules.counts = counts = self.counts
+        m.submodules.counting = counts = self.counts
         m.d.comb += counts.i.eq(counts.of(self.array))
         stages = [self.array.o.valid]
         for stage in range(counts.delay):
@@ -259,7 +259,9 @@ class Sums(wiring.Component):
         layer = self.layer
         m.submodules.returns = returns = Reads(layer)
         coming_constants = self._constants(m, returns.next_group)
-        first, double, last = Signal(), Signal(), Signal()
+        first = Signal()
+        double = Signal()
+        last = Signal()
         constant = Signal.like(coming_constants, reset_less=True)
         m.d.comb += returns.step.eq(coming)
         m.d.sync += [

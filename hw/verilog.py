@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from amaranth.back import rtlil
 from amaranth.hdl import Const, Value
 from amaranth.hdl._ir import PortDirection  # not exported; the version is pinned
 from amaranth.lib import wiring
 
+from . import naming
 from .ports import FORMAT, VERSION, describe
 
 PORTS_FILE = "ports.json"
@@ -163,7 +163,7 @@ def _rtlil(component: wiring.Component, top: str) -> str:
         if not isinstance(signal, Const):
             flow = PortDirection.Input if member.flow is wiring.In else PortDirection.Output
             ports["__".join(map(str, path))] = (signal, flow)
-    return rtlil.convert(component, name=top, ports=ports, emit_src=False)
+    return naming.convert(component, top, ports)
 
 
 def _yosys(source: str) -> tuple[str, dict[str, bytes]]:

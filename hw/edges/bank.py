@@ -75,7 +75,8 @@ class Bank(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        bus, done = self.bus, Signal()
+        bus = self.bus
+        done = Signal()
         m.d.sync += [bus.ack.eq(done), bus.error.eq(0), bus.read.eq(0)]
         start = Signal()
         m.d.comb += [start.eq(bus.stb & ~bus.ack), done.eq(start)]

@@ -73,7 +73,8 @@ class AxiLite(wiring.Component):
         m.d.comb += bus.address.eq(read)
         with m.If(bus.we):
             m.d.comb += bus.address.eq(write)
-        can_write, can_read = Signal(), Signal()
+        can_write = Signal()
+        can_read = Signal()
         m.d.comb += [
             can_write.eq(started & ~self.awready & ~self.wready & ~self.bvalid),
             can_read.eq(started & ~self.arready & ~self.rvalid),

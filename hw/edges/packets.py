@@ -111,7 +111,9 @@ class ImageIn(wiring.Component):
         m = Module()
         layout, i, o = self.layout, self.i, self.o
         beat = Signal(range(layout.input_beats))
-        padding, skipping, waiting = Signal(), Signal(), Signal()
+        padding = Signal()
+        skipping = Signal()
+        waiting = Signal()
         first, last = beat == 0, beat == layout.input_beats - 1
         width, bits = layout.pixel_bytes * 8, layout.pixel_bits
         pixels = [i.payload.bytes.word_select(k, width)[:bits] for k in range(len(o.payload))]

@@ -220,7 +220,8 @@ class Wrapper(wiring.Component):
         """Images inside, the counters and the errors."""
         images, o = self.images, self.scores.o
         inside = Signal(16)
-        finished, idle = Signal(), Signal()
+        finished = Signal()
+        idle = Signal()
         m.d.comb += [
             finished.eq(o.valid & o.ready & o.payload.last),
             idle.eq(inside == 0),
