@@ -28,11 +28,13 @@ def play(
     pauses: str = "none",
     seed: int = 0,
     patience: int = 20_000,
+    beside: tuple = (),
 ) -> tuple[list[int], list[int]]:
     """Sends ``beats`` into stream ``i`` and takes ``count`` beats from stream ``o``.
 
     Returns the beats as integers and the cycle in which each left. Checks on the way that a beat
     offered stays, unchanged, until it is taken. Then waits a while for beats nobody asked for.
+    Testbenches ``beside`` stand for what the component is connected to.
     """
     idle, stall, stall_cycles = PAUSES[pauses]
     rng = np.random.default_rng(seed)
@@ -76,6 +78,8 @@ def play(
     top.submodules.component = component
     simulator = Simulator(top)
     simulator.add_clock(1e-6)
+    for process in beside:
+        simulator.add_testbench(process, background=True)
     simulator.add_testbench(source, background=True)
     simulator.add_testbench(sink)
     simulator.run()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The array of a real 2T2R memory macro: its controller, and the macro as a black box."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
+
+from .macro_control import MacroControl, control_members
+from .macro_timing import Timing
+from .pins import BlackBox
+from .signature import ArraySignature
+
+Registers = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class ReadErrors:
+    """Transient errors of the behavioural model: see :mod:`twincell.model.errors`.
+
+    Parameters
+    ----------
+    rate : of a latched bit, 0 for none
+    start : the generator's registers at image 0
+    reads : of an image
+    """
+
+    rate: float = 0.0
+    start: Registers = (0, 0, 0)
+    reads: int = 1
+
+
+@dataclass(frozen=True)
+class ProgramErrors:
+    """Devices of the behavioural model that a SET or RESET leaves in the other state.
+
+    Every device that a pulse goes to takes one word of taus88, column by column, BL before BLb; it
+    fails when the word is below ``rate * 2^32``.
+
+    Parameters
+    ----------
+    rate : of a pulse on a device
+    start : the generator's registers
+    """
+
+    rate: float = 0.0
+    start: Registers = (0, 0, 0)
+
+    @property
+    def bound(self) -> int:
+        """Words below it make a failure."""
+        return min(round(self.rate * 2**32), 2**32 - 1)
+
+
+class MacroArray(wiring.Component):
+    """A memory macro behind :class:`~.signature.ArraySignature`.
+
+    Reads take ``cycles_per_read`` cycles each and leave in order; a word line takes several pulses
+    to be programmed. See :class:`~.macro_control.MacroControl` for both, and for the further
+    members: durations, retry limit, reports and counters, which need not be connected.
+
+    Parameters
+    ----------
+    sign : uint8 (rows, columns), the signs as they are sensed at power-up
+    active : uint8 of the same shape for ternary weights, ``None`` for binary ones
+    name : of its files
+    timing, retries, formed : see :class:`~.macro_control.MacroControl`
+    read_errors, program_errors : of the behavioural model
+    macro : what has the macro's pins: called with rows, columns and the model's parameters
+    """
+
+    def __init__(
+        self,
+        sign: np.ndarray,
+        active: np.ndarray | None = None,
+        *,
+        name: str = "macro",
+        timing: Timing | None = None,
+        retries: int = 3,
+        formed: bool = True,
+        read_errors: ReadErrors | None = None,
+        program_errors: ProgramErrors | None = None,
+        macro: Callable[[int, int, dict], wiring.Component] = BlackBox,
+    ):
+        sign = np.asarray(sign, dtype=np.uint8)
+        if sign.ndim != 2 or (active is not None and np.shape(active) != sign.shape):
+            shapes = [np.shape(bits) for bits in (sign, active) if bits is not None]
+            raise ValueError(f"Contents must be bits (rows, columns), not {shapes}")
+        rows, columns = sign.shape
+        self.ternary = active is not None
+        self.contents = sign if active is None else np.hstack([sign, np.asarray(active, np.uint8)])
+        self.name = name
+        self.read_errors = read_errors or ReadErrors()
+        self.program_errors = program_errors or ProgramErrors()
+        self.timing_defaults = timing or Timing()
+        self.formed = formed
+        self.control = MacroControl(
+            rows,
+            columns,
+            ternary=self.ternary,
+            timing=timing,
+            retries=retries,
+            formed=formed,
+        )
+        self.macro = macro(rows, columns, self.parameters(rows, columns))
+        super().__init__(
+            {
+                **ArraySignature(rows, columns).members,
+                **control_members(rows, columns, self.timing_defaults, retries),
+            }
+        )
+
+    @property
+    def cycles_per_read(self) -> int:
+        """Cycles from one read to the next."""
+        return self.timing_defaults.cycles_per_read
+
+    @property
+    def latency(self) -> int:
+        """Cycles from the acceptance of a read to its result."""
+        return self.control.latency
+
+    def devices(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which BL and BLb devices are LRS at power-up: uint8 (rows, columns) each.
+
+        +1 is LRS on BL and HRS on BLb, -1 the reverse, 0 HRS on both.
+        """
+        if not self.formed:
+            return np.zeros_like(self.contents), np.zeros_like(self.contents)
+        sign = self.contents[:, : self.control.columns]
+        active = self.contents[:, self.control.columns :] if self.ternary else np.ones_like(sign)
+        return sign & active, (1 - sign) & active
+
+    def parameters(self, rows: int, columns: int) -> dict:
+        """Parameters of the behavioural model."""
+        found: dict = {"ROWS": rows, "COLUMNS": columns, "TERNARY": int(self.ternary)}
+        found["CONTENTS"] = f"{self.name}.contents.mem"
+        found["FORMED"] = int(self.formed)
+        if self.read_errors.rate:
+            found |= {"ERRORS": f"{self.name}.errors.mem", "READS": self.read_errors.reads}
+        if self.program_errors.rate:
+            found["FAILURES"] = f"{self.name}.failures.mem"
+        return found
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.control = control = self.control
+        m.submodules.macro = macro = self.macro
+        connect(m, control.pins, macro.pins)
+        for name, member in self.signature.members.items():
+            inner, outer = getattr(control, name), getattr(self, name)
+            if not member.is_port:
+                source = name in ("i", "i_program")
+                connect(m, *((flipped(outer), inner) if source else (inner, flipped(outer))))
+            elif member.flow is wiring.In:
+                m.d.comb += inner.eq(outer)
+            else:
+                m.d.comb += outer.eq(inner)
+        return m
