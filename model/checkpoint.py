@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Checkpoints: the whole state of a training run in one file that is always complete."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from .files import replacing
 
 _FORMAT = 1
 _MAX_BYTES = 4 << 30
@@ -20,16 +21,8 @@ def save_checkpoint(path: Path, run: dict[str, str], state: dict[str, Any]) -> N
 
     ``run`` identifies the training run, for :func:`load_checkpoint` to compare.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            torch.save({"format": _FORMAT, "run": run, "state": state}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as file:
+        torch.save({"format": _FORMAT, "run": run, "state": state}, file)
 
 
 def load_checkpoint(path: Path, run: dict[str, str]) -> dict[str, Any] | None:

@@ -7,25 +7,21 @@ byte ``i // 8`` is synapse ``i``), constants are int32. Files are untrusted: the
 and the shape of every tensor are checked before anything is allocated, and nothing is executed.
 """
 
-import hashlib
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors import numpy as tensors
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from . import files, tensorfile
 from .checks import MAX_SYNAPSES, GraphError, require
 from .graph import Graph
 from .nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Node, Weights
 from .planes import Binary, FixedPoint, Planes, Stochastic
+from .tensorfile import TensorReader
 
 VERSION = 1
-MAX_FILE = 1 << 28  # bytes: 2 Gbit of weights
+ENTRY = "twincell"
 MAX_NODES = 1000
 
 
@@ -98,28 +94,17 @@ def to_bytes(graph: Graph) -> bytes:
             constants |= _packed_weights(node.weights)
         arrays |= {f"{index}.{name}": values for name, values in constants.items()}
     network = {"version": VERSION, "name": graph.name, "nodes": forms}
-    text = json.dumps(network, sort_keys=True, separators=(",", ":"))
-    return tensors.save(arrays, metadata={"twincell": text})
+    return tensorfile.to_bytes(ENTRY, network, arrays)
 
 
 def digest(graph: Graph) -> str:
     """SHA-256 of the graph's bytes, in hexadecimal."""
-    return hashlib.sha256(to_bytes(graph)).hexdigest()
+    return tensorfile.digest(to_bytes(graph))
 
 
 def save(graph: Graph, path: str | Path) -> None:
     """Writes ``graph`` atomically: the file at ``path`` is the old one or the whole new one."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(to_bytes(graph))
-        os.chmod(temporary, 0o644)  # noqa: PTH101 - mkstemp made it private
-        os.replace(temporary, path)  # noqa: PTH105 - the atomic one
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    files.write_bytes(path, to_bytes(graph))
 
 
 def load(path: str | Path) -> Graph:
@@ -128,77 +113,37 @@ def load(path: str | Path) -> Graph:
     Raises :class:`GraphError` that names the file and what is wrong with it, or ``OSError`` when it
     cannot be read.
     """
-    path = Path(path)
-    size = path.stat().st_size
-    if size > MAX_FILE:
-        raise GraphError(f"{path}: {size} bytes, more than the {MAX_FILE} allowed")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return _read(file)
-    except SafetensorError as error:
-        raise GraphError(f"{path}: not a whole safetensors file ({error})") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "network"
-        raise GraphError(f"{path}: {where}: {first['msg']}") from None
-    except GraphError as error:
-        raise GraphError(f"{path}: {error}") from None
+    return tensorfile.read(path, ENTRY, "a network of this project", _read)
 
 
-def _read(file) -> Graph:
-    text = (file.metadata() or {}).get("twincell")
-    require(text is not None, "no 'twincell' entry in the header: not a network of this project")
+def _read(text: str, reader: TensorReader) -> Graph:
     network = TypeAdapter(_Network).validate_json(text)
-    reader = _Reader(file)
     nodes = []
     for index, form in enumerate(network.nodes):
         try:
             nodes.append(_build(index, form, reader))
         except GraphError as error:
             raise GraphError(f"node {index} ({form.kind}): {error}") from None
-    require(not reader.unread, f"unknown tensors {sorted(reader.unread)}")
     return Graph(tuple(nodes), network.name)
 
 
-class _Reader:
-    """Takes tensors out of an open file, each checked for type and shape before it is read."""
+def _weights(index: int, form: _Dense | _Conv | _Head, reader: TensorReader) -> Weights:
+    """The weights of a node, unpacked to the shape its form states."""
+    shape = tuple(form.shape)
+    synapses = int(np.prod(shape, dtype=object))
+    require(0 < synapses <= MAX_SYNAPSES, f"{synapses} synapses, allowed 1 to {MAX_SYNAPSES}")
+    fan_in = synapses // shape[0]
 
-    def __init__(self, file):
-        self.file = file
-        self.unread = set(file.keys())
+    def bits(name: str) -> np.ndarray:
+        packed = reader.take(f"{index}.{name}", "U8", (shape[0], -(-fan_in // 8)))
+        whole = np.unpackbits(packed, axis=1, bitorder="little")
+        require(not whole[:, fan_in:].any(), f"pad bits of {name!r} are not zero")
+        return whole[:, :fan_in].reshape(shape)
 
-    def take(self, name: str, dtype: str, shape: tuple[int | None, ...]) -> np.ndarray:
-        """The tensor ``name``; ``None`` in ``shape`` is an axis of any length."""
-        require(name in self.unread, f"tensor {name!r} is missing")
-        self.unread.remove(name)
-        entry = self.file.get_slice(name)
-        found = tuple(entry.get_shape())
-        fits = len(found) == len(shape) and all(
-            b is None or a == b for a, b in zip(found, shape, strict=True)
-        )
-        require(
-            entry.get_dtype() == dtype and fits,
-            f"tensor {name!r} is {entry.get_dtype()} {found}, not {dtype} {shape}",
-        )
-        return self.file.get_tensor(name)
-
-    def weights(self, index: int, form: _Dense | _Conv | _Head) -> Weights:
-        """The weights of a node, unpacked to the shape its form states."""
-        shape = tuple(form.shape)
-        synapses = int(np.prod(shape, dtype=object))
-        require(0 < synapses <= MAX_SYNAPSES, f"{synapses} synapses, allowed 1 to {MAX_SYNAPSES}")
-        fan_in = synapses // shape[0]
-
-        def bits(name: str) -> np.ndarray:
-            packed = self.take(f"{index}.{name}", "U8", (shape[0], -(-fan_in // 8)))
-            whole = np.unpackbits(packed, axis=1, bitorder="little")
-            require(not whole[:, fan_in:].any(), f"pad bits of {name!r} are not zero")
-            return whole[:, :fan_in].reshape(shape)
-
-        return Weights(bits("sign"), bits("active") if form.ternary else None)
+    return Weights(bits("sign"), bits("active") if form.ternary else None)
 
 
-def _build(index: int, form: _NodeForm, reader: _Reader) -> Node:
+def _build(index: int, form: _NodeForm, reader: TensorReader) -> Node:
     match form:
         case _Input():
             return Input(tuple(form.shape), _planes(form))
@@ -209,13 +154,13 @@ def _build(index: int, form: _NodeForm, reader: _Reader) -> Node:
             return MaxPool(tuple(form.kernel), tuple(form.stride), conjunction)
         case _Head():
             offsets = reader.take(f"{index}.offsets", "I32", (None, form.shape[0]))
-            return Head(reader.weights(index, form), offsets)
+            return Head(_weights(index, form, reader), offsets)
         case _Dense():
             thresholds = reader.take(f"{index}.thresholds", "I32", (None, 1, form.shape[0]))
-            return Dense(reader.weights(index, form), thresholds)
+            return Dense(_weights(index, form, reader), thresholds)
         case _Conv():
             thresholds = reader.take(f"{index}.thresholds", "I32", (None, None, form.shape[0]))
-            weights = reader.weights(index, form)
+            weights = _weights(index, form, reader)
             stride, padding = tuple(form.stride), tuple(form.padding)
             return Conv(weights, thresholds, stride, padding, Fill(form.fill))
 

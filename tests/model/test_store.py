@@ -9,7 +9,7 @@ import pytest
 from safetensors import numpy as tensors
 
 from tests.support.graphs import mlp, random_graph, random_images
-from twincell.model import integer, store
+from twincell.model import integer, store, tensorfile
 from twincell.model.checks import GraphError
 from twincell.model.planes import Binary, FixedPoint
 
@@ -154,7 +154,7 @@ def test_other_safetensors_are_refused(tmp_path):
 def test_a_huge_file_is_refused_unread(tmp_path):
     path = tmp_path / "huge.safetensors"
     with path.open("wb") as file:
-        file.truncate(store.MAX_FILE + 1)
+        file.truncate(tensorfile.MAX_FILE + 1)
     with pytest.raises(GraphError, match=r"bytes, more than the \d+ allowed$"):
         store.load(path)
 

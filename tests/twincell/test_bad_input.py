@@ -11,7 +11,7 @@ from safetensors import numpy as tensors
 
 from tests.model import test_store as files
 from twincell.hw import verilog
-from twincell.model import data, store
+from twincell.model import data, store, tensorfile
 
 # --- network files --------------------------------------------------------------------------------
 
@@ -30,7 +30,7 @@ def _cut(length: int):
 
 def _long(path) -> None:
     with path.open("wb") as file:
-        file.truncate(store.MAX_FILE + 1)
+        file.truncate(tensorfile.MAX_FILE + 1)
 
 
 NETWORKS = {
