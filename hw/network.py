@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The network: layers joined by streams, working on successive images at the same time."""
 
+from collections.abc import Callable
+
 from amaranth.hdl import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..model.graph import Graph
+from ..model.nodes import Dense, Head
 from .arrays.digital import DigitalArray
-from .dense import Dense
+from .dense import Dense as DenseLayer
 from .gearbox import Gearbox, vector_stream
-from .head import Head, beat_layout
+from .head import Head as HeadLayer
+from .head import beat_layout
 from .loading import Loadable, load_stream
 from .plan import LayerPlan, Plan
+
+ArrayFactory = Callable[[Dense | Head, LayerPlan], wiring.Component]
 
 
 class Network(wiring.Component):
@@ -25,6 +31,8 @@ class Network(wiring.Component):
     ----------
     graph : what is computed
     plan : how; made for this graph
+    arrays : makes the array of a layer from its node and its plan; by default digital memories. It
+        reads as fast as ``layer.cycles_per_read`` says.
     loadable : whether weights and thresholds can be loaded at run time
 
     Members
@@ -35,7 +43,14 @@ class Network(wiring.Component):
         in the cycle in which it is taken; images inside then meet old and new contents.
     """
 
-    def __init__(self, graph: Graph, plan: Plan, *, loadable: bool = False):
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        *,
+        arrays: ArrayFactory | None = None,
+        loadable: bool = False,
+    ):
         nodes = [graph.nodes[layer.node] for layer in plan.layers]
         shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
         found = [getattr(node, "weights", None) for node in nodes]
@@ -43,11 +58,17 @@ class Network(wiring.Component):
             raise ValueError(f"The plan of {plan.network!r} was not made for {graph.name!r}")
         self.graph = graph
         self.plan = plan
-        *hidden, head = zip(nodes, plan.layers, strict=True)
-        self.layers = [
-            Dense(node, layer, _array(node, layer), loadable=loadable) for node, layer in hidden
-        ]
-        self.head = Head(head[0], head[1], _array(*head), loadable=loadable)
+        make = arrays or digital_array
+        self.arrays = [make(node, layer) for node, layer in zip(nodes, plan.layers, strict=True)]
+        for array, layer in zip(self.arrays, plan.layers, strict=True):
+            if array.cycles_per_read != layer.cycles_per_read:
+                raise ValueError(
+                    f"The array of {layer.name} takes {array.cycles_per_read} cycles a read, but "
+                    f"{layer.cycles_per_read} were planned"
+                )
+        *hidden, head = zip(nodes, plan.layers, self.arrays, strict=True)
+        self.layers = [DenseLayer(*each, loadable=loadable) for each in hidden]
+        self.head = HeadLayer(*head, loadable=loadable)
         self.loadable = loadable
         self.loadables: list[Loadable] = []
         if loadable:
@@ -99,8 +120,8 @@ class Network(wiring.Component):
         }
 
 
-def _array(node, layer: LayerPlan) -> DigitalArray:
-    """The array of a layer, holding its weights."""
+def digital_array(node: Dense | Head, layer: LayerPlan) -> DigitalArray:
+    """A digital memory that holds the weights of a layer."""
     weights = node.weights
     active = None if weights.active is None else layer.word_lines(weights.active)
     return DigitalArray(layer.word_lines(weights.sign), active)
