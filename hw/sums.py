@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The heart of a layer: reads of an array become sums of neurons."""
 
+from typing import Any
+
 import numpy as np
-from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .accumulator import Accumulator, range_shape
+from .arrays.emulated import EmulatedArray
 from .counts import counts_for
 from .gearbox import vector_stream
 from .loading import Loadable, Target
@@ -101,7 +104,7 @@ class Sums(wiring.Component):
     totals : Out, its sums
     rests : Out, with ``halve``, the bit below each
     i_constants : In(stream: row, values), with ``bounds``: the constants of a group, written in the
-        cycle in which they come; for the vectors whose first count comes three cycles later or more
+        cycle in which they come; for the vectors whose first count comes four cycles later or more
     """
 
     def __init__(
@@ -156,7 +159,8 @@ class Sums(wiring.Component):
         return PlaneBuffer.latency + self.array.latency + self.counts.delay + Accumulator.latency
 
     def loadables(self, name: str) -> list[Loadable]:
-        """What can be loaded, with ``bounds``: the word lines and the constants."""
+        """What can be loaded, with ``bounds``: the word lines, the constants and, of an emulated
+        array, the settings of the read errors."""
         layer, width = self.layer, self.constant_shape.width
         bits = self.array.contents.shape[1]
         lines = Target(f"{name} word lines", "word lines", layer.rows, bits, 0, 1, 1)
@@ -164,17 +168,19 @@ class Sums(wiring.Component):
         low, high = self.constant_range
         constants = Target(f"{name} constants", "constants", layer.groups, group, low, high, width)
         values = self.constants.reshape(layer.groups, layer.neurons)
-        return [
+        found = [
             Loadable(lines, self.array.contents, self.array.i_program),
             Loadable(constants, values, self.i_constants),
         ]
+        if isinstance(self.array, EmulatedArray):
+            found.append(self.array.settings(name))
+        return found
 
     def elaborate(self, platform):
         m = Module()
         m.submodules.array = self.array
         self._issue(m)
-        coming, valid = self._count(m)
-        self._accumulate(m, coming, valid)
+        self._accumulate(m, self._count(m))
         return m
 
     def _issue(self, m: Module) -> None:
@@ -219,16 +225,16 @@ class Sums(wiring.Component):
             columns[self.layer.column(neuron, lane)] = lanes[lane]
         return Value.cast(Cat(columns))
 
-    def _count(self, m: Module) -> tuple[Signal, Signal]:
-        """Counts of each neuron's columns; returns when they are valid in the next cycle and when
-        they are."""
+    def _count(self, m: Module) -> list[Signal]:
+        """Counts of each neuron's columns; returns when they are valid, before it when they will be
+        in the next cycle, and so on."""
         m.submodules.counting = counts = self.counts
         m.d.comb += counts.i.eq(counts.of(self.array))
         stages = [self.array.o.valid]
         for stage in range(counts.delay):
             stages.append(Signal(name=f"valid{stage}"))
             m.d.sync += stages[-1].eq(stages[-2])
-        return stages[-2], stages[-1]
+        return stages
 
     def _constants(self, m: Module, group: Value) -> data.View:
         """The memory of the constants: those of a group, in the cycle after it is asked for."""
@@ -253,24 +259,24 @@ class Sums(wiring.Component):
         m.d.comb += read.addr.eq(group)
         return read.data
 
-    def _accumulate(self, m: Module, coming: Signal, valid: Signal) -> None:
-        """Accumulators, and a walk of their own through the reads that return in order: a cycle
-        ahead of the counts, so that its decisions and the constants come from registers."""
-        layer = self.layer
+    @property
+    def _ahead(self) -> int:
+        """Cycles by which constants are read before their counts: two, for a register in the block
+        RAM itself and one outside, as a RAM's own output takes most of a cycle."""
+        return min(self.counts.delay, 2)
+
+    def _accumulate(self, m: Module, stages: list[Signal]) -> None:
+        """Accumulators, and a walk of their own through the reads that return in order: ahead of
+        the counts, so that its decisions and the constants come from registers."""
+        layer, valid = self.layer, stages[-1]
         m.submodules.returns = returns = Reads(layer)
-        coming_constants = self._constants(m, returns.next_group)
-        first = Signal()
-        double = Signal()
-        last = Signal()
-        constant = Signal.like(coming_constants, reset_less=True)
-        m.d.comb += returns.step.eq(coming)
-        m.d.sync += [
-            first.eq(returns.first),
-            double.eq(returns.first_fold),
-            last.eq(returns.last),
-            constant.eq(coming_constants),
-            self.valid.eq(valid & last),
-        ]
+        m.d.comb += returns.step.eq(stages[-1 - self._ahead])
+        first, double, last = returns.first, returns.first_fold, returns.last
+        constant = self._constants(m, returns.next_group)
+        for _ in range(self._ahead):
+            first, double = _later(m, first, "first"), _later(m, double, "double")
+            last, constant = _later(m, last, "last"), _later(m, constant, "constant")
+        m.d.sync += self.valid.eq(valid & last)
         counts = self.counts
         for neuron in range(layer.neurons):
             accumulator = Accumulator(
@@ -292,3 +298,10 @@ class Sums(wiring.Component):
             ]
             if len(self.rests):
                 m.d.comb += self.rests[neuron].eq(accumulator.rest[-1])
+
+
+def _later(m: Module, value: ValueLike, name: str) -> Any:
+    """The value a cycle later."""
+    register = Signal.like(value, name=name, reset_less=True)
+    m.d.sync += register.eq(value)
+    return register
