@@ -19,11 +19,10 @@ ARROW = {
     "twincell": {"model", "hw", "sim", "fpga", "twincell", "zoo"},
     "zoo": set(),
 }
+TORCHLESS = ("hw", "sim", "fpga", "model/devices")
 # These run where torch is not installed: on a board's host, in a bench, in a lint job.
 WITHOUT_TORCH = [
-    *sorted(
-        p for folder in ("hw", "sim", "fpga", "model/devices") for p in (ROOT / folder).rglob("*.py")
-    ),
+    *sorted(p for folder in TORCHLESS for p in (ROOT / folder).rglob("*.py")),
     *(ROOT / "model" / f"{name}.py" for name in (
         "checks", "data", "generators", "graph", "integer", "kernels", "nodes", "packing",
         "planes", "recipe", "store",

@@ -9,6 +9,7 @@ read to the next is transient, and is one number, ``read_error_rate``.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -124,6 +125,11 @@ def sign_change(mean: float, sd: float, noise: float) -> float:
 
 def legendre(low: float, high: float) -> tuple[np.ndarray, np.ndarray]:
     """Points and weights of a 300-point Gauss-Legendre rule from ``low`` to ``high``."""
-    nodes, weights = np.polynomial.legendre.leggauss(300)
+    nodes, weights = _legendre()
     half = (high - low) / 2
     return half * nodes + (high + low) / 2, half * weights
+
+
+@cache
+def _legendre() -> tuple[np.ndarray, np.ndarray]:
+    return np.polynomial.legendre.leggauss(300)
