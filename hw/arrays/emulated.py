@@ -9,6 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...model.errors import ErrorMap
 from ...model.generators import error_positions, starts_of_images
+from ...model.nodes import Dense, Head
+from ..loading import Loadable, Target
 from ..plan import LayerPlan
 from . import cycles, settings
 from .digital import DigitalArray
@@ -109,6 +111,14 @@ class EmulatedArray(wiring.Component):
         starts = starts_of_images(self.start, 0, images)
         mask = masks(starts, self.table, self.reads, self.bits_per_read)[: len(rows)]
         return read_with(mask, self.contents[rows], inputs, enable)
+
+    def settings(self, name: str) -> Loadable:
+        """The rate and the seed of the read errors as what a loader can write: ``name`` and what
+        they are, and the rows of reset."""
+        word = (1 << 32) - 1
+        target = Target(f"{name} read errors", "read errors", settings.ROWS, 32, 0, word, 32)
+        rows = settings.words(self.rate, self.start).reshape(-1, 1)
+        return Loadable(target, rows, self.i_errors)
 
     def model_cycles(self, images: int, *, since: int = 0) -> np.ndarray:
         """The cycle in which each image's last read leaves, see :func:`~.cycles.cycles`."""
@@ -271,10 +281,11 @@ class EmulatedArrays:
     def __init__(self, errors: ErrorMap | None = None):
         self.errors = errors
 
-    def __call__(
-        self, layer: LayerPlan, sign: np.ndarray, active: np.ndarray | None
-    ) -> EmulatedArray:
-        """The array of a layer."""
+    def __call__(self, node: Dense | Head, layer: LayerPlan) -> EmulatedArray:
+        """The array of a layer, holding its weights."""
+        weights = node.weights
+        sign = layer.word_lines(weights.sign)
+        active = None if weights.active is None else layer.word_lines(weights.active)
         found = None if self.errors is None else self.errors.layers.get(layer.node)
         if found is None:
             return EmulatedArray(sign, active, reads=layer.reads)

@@ -70,7 +70,7 @@ def _product(columns: tuple[int, ...], value: Value) -> Value:
     rows = [
         [value[bit] for bit, column in enumerate(columns) if column >> row & 1] for row in range(32)
     ]
-    return Cat(reduce(xor, row, Const(0, 1)) for row in rows)
+    return Value.cast(Cat(reduce(xor, row, Const(0, 1)) for row in rows))
 
 
 class Digits(wiring.Component):
