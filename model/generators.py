@@ -199,47 +199,73 @@ def _alias_table(weights: list[int]) -> list[int]:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def next_word(registers):
-    """Steps taus88, uint64 (3,), and returns its 32-bit word. Masks are explicit because shifts of
-    narrower integers are widened."""
-    s1, s2, s3 = registers[0], registers[1], registers[2]
-    low = np.uint64(0xFFFFFFFF)
-    s1 = (((s1 & np.uint64(0xFFFFFFFE)) << np.uint64(12)) & low) ^ (
-        (((s1 << np.uint64(13)) & low) ^ s1) >> np.uint64(19)
+def _stepped(s1, s2, s3):
+    """The three registers, uint32, after one step. Results are narrowed because numba widens what
+    it shifts."""
+    a = np.uint32((s1 & np.uint32(0xFFFFFFFE)) << np.uint32(12))
+    b = np.uint32((s2 & np.uint32(0xFFFFFFF8)) << np.uint32(4))
+    c = np.uint32((s3 & np.uint32(0xFFFFFFF0)) << np.uint32(17))
+    s1 = np.uint32(np.uint32(s1 << np.uint32(13)) ^ s1)
+    s2 = np.uint32(np.uint32(s2 << np.uint32(2)) ^ s2)
+    s3 = np.uint32(np.uint32(s3 << np.uint32(3)) ^ s3)
+    return (
+        np.uint32(a ^ np.uint32(s1 >> np.uint32(19))),
+        np.uint32(b ^ np.uint32(s2 >> np.uint32(25))),
+        np.uint32(c ^ np.uint32(s3 >> np.uint32(11))),
     )
-    s2 = (((s2 & np.uint64(0xFFFFFFF8)) << np.uint64(4)) & low) ^ (
-        (((s2 << np.uint64(2)) & low) ^ s2) >> np.uint64(25)
-    )
-    s3 = (((s3 & np.uint64(0xFFFFFFF0)) << np.uint64(17)) & low) ^ (
-        (((s3 << np.uint64(3)) & low) ^ s3) >> np.uint64(11)
-    )
-    registers[0], registers[1], registers[2] = s1, s2, s3
-    return s1 ^ s2 ^ s3
 
 
 @njit(cache=True, nogil=True, inline="always")
-def next_gap(registers, table):
-    """Sound bits before the next failing one: int64, from registers uint64 (3,) and a table."""
+def _gap(s1, s2, s3, table):
+    """Sound bits before the next failing one, int64, and the registers after it."""
     gap = np.int64(0)
     for digit in range(len(table)):
-        word = next_word(registers)
-        index = word >> np.uint64(26)
-        entry = np.uint64(table[digit, index])
-        if (word & np.uint64(0x3FFFFFF)) >= entry >> np.uint64(6):
-            index = entry & np.uint64(0x3F)
+        s1, s2, s3 = _stepped(s1, s2, s3)
+        word = np.uint32(s1 ^ s2 ^ s3)
+        index = np.uint32(word >> np.uint32(26))
+        entry = table[digit, index]
+        alias = np.uint32(entry & np.uint32(0x3F))
+        aliased = np.uint32((word & np.uint32(0x3FFFFFF)) >= np.uint32(entry >> np.uint32(6)))
+        # A choice without a branch, which would be mispredicted every few words.
+        index ^= (index ^ alias) & np.uint32(-np.int32(aliased))
         gap += np.int64(index) << np.int64(6 * digit)
-    return gap
+    return gap, s1, s2, s3
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _loaded(registers):
+    return np.uint32(registers[0]), np.uint32(registers[1]), np.uint32(registers[2])
 
 
 @njit(cache=True, nogil=True)
-def _fill_positions(registers, table, bits, position, out):
+def next_word(registers):
+    """Steps taus88, uint64 (3,), and returns its 32-bit word."""
+    s1, s2, s3 = _stepped(*_loaded(registers))
+    registers[0], registers[1], registers[2] = s1, s2, s3
+    return np.uint64(s1 ^ s2 ^ s3)
+
+
+@njit(cache=True, nogil=True)
+def next_gap(registers, table):
+    """Sound bits before the next failing one: int64, from registers uint64 (3,) and a table."""
+    s1, s2, s3 = _loaded(registers)
+    gap, s1, s2, s3 = _gap(s1, s2, s3, table)
+    registers[0], registers[1], registers[2] = s1, s2, s3
+    return gap
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def fill_positions(registers, table, bits, position, out):
     """Positions of errors below ``bits`` into ``out``, from ``position`` on: how many, and the
     position of the error after them."""
+    s1, s2, s3 = _loaded(registers)
     count = 0
     while position < bits and count < len(out):
         out[count] = position
         count += 1
-        position += 1 + next_gap(registers, table)
+        gap, s1, s2, s3 = _gap(s1, s2, s3, table)
+        position += 1 + gap
+    registers[0], registers[1], registers[2] = s1, s2, s3
     return count, position
 
 
@@ -250,15 +276,17 @@ def error_positions(registers: tuple[int, int, int], table: np.ndarray, bits: in
     parts = []
     while position < bits:
         part = np.empty(1 << 16, dtype=np.int64)
-        count, position = _fill_positions(state, table, bits, position, part)
+        count, position = fill_positions(state, table, bits, position, part)
         parts.append(part[:count])
     return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
 
 
 @njit(cache=True, nogil=True)
 def _fill_words(registers, out):
+    s1, s2, s3 = _loaded(registers)
     for index in range(len(out)):
-        out[index] = next_word(registers)
+        s1, s2, s3 = _stepped(s1, s2, s3)
+        out[index] = s1 ^ s2 ^ s3
 
 
 def random_words(registers: tuple[int, int, int], count: int) -> np.ndarray:

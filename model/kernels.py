@@ -16,10 +16,11 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .generators import next_gap
+from .generators import fill_positions, next_gap
 
 TILE = 64
 _ROWS = 4
+_ERRORS_AT_ONCE = 512  # 20 kB of places, which stay in the first cache
 _LANES = 8  # 512-bit vectors; LLVM cuts them up where the processor has none
 _HALF = 32  # neurons whose counts are kept in registers at once: 16 vectors for four rows
 _WORD = ir.IntType(64)
@@ -200,6 +201,65 @@ def disagreements(rows, plane_weights, sign, masked, active, present, classes, t
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
+def _decode(positions, count, order, bits, columns, planes, places):
+    """Where in the array each of the first ``count`` positions lies: the plane, the neuron, the
+    input and the bit of its read into ``places``, int64 (4, n).
+
+    Divisions are products with reciprocals: ``(n + 0.5) / d`` is at least ``0.5 / d`` away from an
+    integer, more than rounding can move it while n < 2^50.
+    """
+    inputs, _, lanes, neurons, by_neuron = order
+    folds = (inputs + lanes - 1) // lanes
+    line = lanes if by_neuron else neurons
+    per_read, per_line, per_sweep, per_group = 1 / bits, 1 / line, 1 / folds, 1 / planes
+    for k in range(count):
+        read = np.int64((positions[k] + 0.5) * per_read)
+        bit = positions[k] - read * bits
+        column = bit - columns if bit >= columns else bit
+        major = np.int64((column + 0.5) * per_line)
+        minor = column - major * line
+        neuron, lane = (major, minor) if by_neuron else (minor, major)
+        sweep = np.int64((read + 0.5) * per_sweep)
+        group = np.int64((sweep + 0.5) * per_group)
+        places[0, k] = sweep - group * planes
+        places[1, k] = group * neurons + neuron
+        places[2, k] = (read - sweep * folds) * lanes + lane
+        places[3, k] = bit
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _correct(
+    places, count, row, rows, plane_weights, planes, sign, active, ternary, reads, totals
+):  # fmt: skip
+    """Adds to ``totals[row]`` what flipped bits change; returns how many are of columns in use."""
+    inputs, outputs, lanes, neurons, _ = reads
+    flips = 0
+    for k in range(count):
+        plane, neuron, source, bit = places[0, k], places[1, k], places[2, k], places[3, k]
+        if source >= inputs or neuron >= outputs:
+            continue
+        flips += 1
+        # Unsigned, since numba would look for indices counted from the end.
+        plane, neuron, source = np.uint64(planes[plane]), np.uint64(neuron), np.uint64(source)
+        word, place = source >> np.uint64(6), source & np.uint64(63)
+        tile, output = neuron >> np.uint64(6), neuron & np.uint64(63)
+        differs = np.int64(
+            (rows[row, plane, word] ^ sign[tile, word, output]) >> place & np.uint64(1)
+        )
+        # What flips counts the other way: one more disagreement where there was none.
+        change = 1 - 2 * differs
+        if ternary:
+            # A line that was low rises, and the sum moves towards its side.
+            lit = np.int64(active[tile, word, output] >> place & np.uint64(1))
+            if bit < lanes * neurons:
+                change = 2 * (lit & (1 - differs)) - 1
+            else:
+                change = 1 - 2 * (lit & differs)
+        totals[row, neuron] += plane_weights[plane] * change
+    return flips
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
 def read_errors(
     rows, plane_weights, planes, sign, active, ternary, starts, table, reads, totals
 ):  # fmt: skip
@@ -215,52 +275,22 @@ def read_errors(
     reads : inputs, outputs, lanes, neurons of a read, and whether its columns go neuron by neuron
     totals : int64 (n, outputs), weighted disagreements, twice as many when ternary; changed
     """
-    inputs, outputs, lanes, neurons, by_neuron = reads
+    inputs, outputs, lanes, neurons, _ = reads
     columns = lanes * neurons
     bits = 2 * columns if ternary else columns
-    folds = (inputs + lanes - 1) // lanes
-    groups = (outputs + neurons - 1) // neurons
-    last = groups * len(planes) * folds
+    last = ((outputs + neurons - 1) // neurons) * ((inputs + lanes - 1) // lanes) * len(planes)
+    positions = np.empty(_ERRORS_AT_ONCE, dtype=np.int64)
+    places = np.empty((4, _ERRORS_AT_ONCE), dtype=np.int64)
     registers = np.empty(3, dtype=np.uint64)
     flips = 0
     for row in range(len(rows)):
         registers[:] = starts[row]
-        read, bit = np.int64(0), next_gap(registers, table)
-        while True:
-            if bit >= bits:
-                passed = bit // bits
-                read += passed
-                bit -= passed * bits
-            if read >= last:
-                break
-            column = bit - columns if bit >= columns else bit
-            if by_neuron:
-                neuron = column // lanes
-                lane = column - neuron * lanes
-            else:
-                lane = column // neurons
-                neuron = column - lane * neurons
-            sweep = read // folds
-            group = sweep // len(planes)
-            plane = planes[sweep - group * len(planes)]
-            source = (read - sweep * folds) * lanes + lane
-            neuron += group * neurons
-            if source < inputs and neuron < outputs:
-                word, place = source >> 6, np.uint64(source & 63)
-                tile, output = neuron >> 6, neuron & 63
-                differs = (rows[row, plane, word] ^ sign[tile, word, output]) >> place & np.uint64(
-                    1
-                )
-                # What flips counts the other way: one more disagreement where there was none.
-                change = 1 - 2 * np.int64(differs)
-                if ternary:
-                    # A line that was low rises, and the sum moves towards its side.
-                    lit = np.int64(active[tile, word, output] >> place & np.uint64(1))
-                    if bit < columns:
-                        change = 2 * (lit & (1 - np.int64(differs))) - 1
-                    else:
-                        change = 1 - 2 * (lit & np.int64(differs))
-                totals[row, neuron] += plane_weights[plane] * change
-                flips += 1
-            bit += 1 + next_gap(registers, table)
+        position = next_gap(registers, table)
+        while position < last * bits:
+            count, position = fill_positions(registers, table, last * bits, position, positions)
+            _decode(positions, count, reads, bits, columns, len(planes), places)
+            flips += _correct(
+                places, count, row, rows, plane_weights, planes, sign, active, ternary, reads,
+                totals,
+            )  # fmt: skip
     return flips
