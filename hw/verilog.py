@@ -22,6 +22,7 @@ from amaranth.hdl._ir import PortDirection  # not exported; the version is pinne
 from amaranth.lib import wiring
 
 from . import naming
+from .arrays import macro_files
 from .ports import FORMAT, VERSION, describe
 
 PORTS_FILE = "ports.json"
@@ -61,13 +62,17 @@ class EmissionError(RuntimeError):
 
 @dataclass(frozen=True)
 class Emitted:
-    """The files of one emission, all in ``directory``, and the RTLIL that they were made from."""
+    """The files of one emission, all in ``directory``, and the RTLIL that they were made from.
+
+    ``models`` are what stands for memory macros: a stub for synthesis and a model for simulation.
+    """
 
     directory: Path
     top: str
     verilog: Path
     memories: tuple[Path, ...]
     ports: Path
+    models: tuple[Path, ...]
     rtlil: str = field(repr=False)
 
 
@@ -81,6 +86,9 @@ def emit(
     weights: str = "files",
 ) -> Emitted:
     """Writes ``<name>.v``, a ``.mem`` file for each initialised memory, and ``ports.json``.
+
+    The memory macros among the component's ``arrays`` stay black boxes; a stub of them for
+    synthesis, a model for simulation and its files are written as well.
 
     The bytes depend on the component, on the arguments but ``directory``, and on the versions of
     this package and of Yosys; not on the directory, the date, the user or the hash seed.
@@ -119,12 +127,14 @@ def emit(
         text, memories = _name_memories(text, name, top)
     text, top = _unreserved(text, top)
     inputs = _inputs(text, top)
+    macros = macro_files.beside(component)
     ports = {
         "format": FORMAT,
         "version": VERSION,
         "top": top,
         "verilog": f"{name}.v",
-        "memories": list(memories.values()),
+        "memories": [*memories.values(), *macros.memories],
+        "models": list(macros.models),
         "clock": next((name for name in CLOCKS if name in inputs), None),
         "reset": next((name for name in RESETS if name in inputs), None),
         "streams": streams,
@@ -143,14 +153,17 @@ def emit(
     (directory / PORTS_FILE).unlink(missing_ok=True)
     for file, named in memories.items():
         _write(directory / named, contents[file])
+    for file, content in macros.files.items():
+        _write(directory / file, content.encode())
     _write(directory / f"{name}.v", text.encode())
     _write(directory / PORTS_FILE, ports_text.encode())
     return Emitted(
         directory,
         top,
         directory / f"{name}.v",
-        tuple(directory / named for named in memories.values()),
+        tuple(directory / named for named in (*memories.values(), *macros.memories)),
         directory / PORTS_FILE,
+        tuple(directory / named for named in macros.files if named not in macros.memories),
         source,
     )
 

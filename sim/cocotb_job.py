@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as scratch:
             runner.build(
-                sources=[top.source.resolve()],
+                sources=[source.resolve() for source in top.sources],
                 hdl_toplevel=top.top,
                 build_args=BUILD_ARGS[simulator],
                 build_dir=scratch,

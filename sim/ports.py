@@ -126,12 +126,18 @@ class Ports:
     reset: str | None
     streams: dict[str, Stream]
     others: dict[str, dict] = field(default_factory=dict)
+    models: tuple[str, ...] = ()  # of what the Verilog leaves out
     about: dict = field(default_factory=dict)
 
     @property
     def source(self) -> Path:
         """The Verilog file."""
         return self.directory / self.verilog
+
+    @property
+    def sources(self) -> tuple[Path, ...]:
+        """All that a simulator compiles."""
+        return (self.source, *(self.directory / model for model in self.models))
 
     def stream(self, name: str) -> Stream:
         """A stream by its name; raises :class:`PortsError` with the names there are."""
@@ -163,11 +169,12 @@ def read(build: Path) -> Ports:
             reset=text["reset"],
             streams={name: _stream(name, entry) for name, entry in text["streams"].items()},
             others=text["ports"],
+            models=tuple(map(_bare, text.get("models", ()))),
             about=text["about"],
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise PortsError(f"{path} is damaged: {error!r}") from None
-    for name in (found.verilog, *found.memories):
+    for name in (found.verilog, *found.memories, *found.models):
         # Simulators only warn of a missing memory file and go on with zeros.
         if not (build / name).is_file():
             raise PortsError(f"{build / name} is missing; build the network again")

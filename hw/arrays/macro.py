@@ -9,6 +9,10 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
+from ...model import nodes
+from ...model.errors import ErrorMap
+from ...model.generators import gap_table
+from ..plan import LayerPlan
 from .macro_control import MacroControl, control_members
 from .macro_timing import Timing
 from .pins import BlackBox
@@ -140,7 +144,9 @@ class MacroArray(wiring.Component):
         found["CONTENTS"] = f"{self.name}.contents.mem"
         found["FORMED"] = int(self.formed)
         if self.read_errors.rate:
-            found |= {"ERRORS": f"{self.name}.errors.mem", "READS": self.read_errors.reads}
+            digits = len(gap_table(self.read_errors.rate))
+            found |= {"ERRORS": f"{self.name}.errors.mem", "DIGITS": digits}
+            found["READS"] = self.read_errors.reads
         if self.program_errors.rate:
             found["FAILURES"] = f"{self.name}.failures.mem"
         return found
@@ -160,3 +166,31 @@ class MacroArray(wiring.Component):
             else:
                 m.d.comb += outer.eq(inner)
         return m
+
+
+def macro_arrays(
+    errors: ErrorMap | None = None, **options
+) -> Callable[[nodes.Dense | nodes.Head, LayerPlan], MacroArray]:
+    """A maker of the arrays of a network, for :class:`~..network.Network`.
+
+    Plan the network with ``Budget(cycles_per_read=timing.cycles_per_read)``.
+
+    Parameters
+    ----------
+    errors : of the network: persistent ones in the contents, transient ones in the model
+    options : further arguments of :class:`MacroArray`
+    """
+
+    def make(node: nodes.Dense | nodes.Head, layer: LayerPlan) -> MacroArray:
+        found = None if errors is None else errors.layers.get(layer.node)
+        weights = node.weights if found is None else found.sensed(node.weights)
+        given = None if found is None else ReadErrors(found.rate, found.start, layer.reads)
+        return MacroArray(
+            layer.word_lines(weights.sign),
+            None if weights.active is None else layer.word_lines(weights.active),
+            name=f"{layer.name}-macro",
+            read_errors=given,
+            **options,
+        )
+
+    return make

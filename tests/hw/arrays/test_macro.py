@@ -72,7 +72,7 @@ def test_phases_last_as_long_as_they_are_set(timing):
 
 
 @pytest.mark.parametrize("ternary", [False, True])
-@pytest.mark.parametrize("rate", [0.01, 0.04, 0.5])
+@pytest.mark.parametrize("rate", [0.03, 0.1, 0.5])
 def test_read_errors_are_positions_in_the_row_of_latched_bits(rate, ternary):
     columns, per_image = 11, 12
     rng, sign, active = _contents(6, columns, ternary)
