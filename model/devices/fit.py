@@ -20,7 +20,7 @@ REQUIRED = ("state", "resistance_ohm")
 OPTIONAL = ("cycle", "condition")
 LEAST = 8  # values of a state
 MAX_ROWS = 1_000_000
-TESTED = 20_000  # values of a state that the tests of fit see at most
+TESTED = 10_000  # values of a state that the tests of fit see at most
 
 
 class MeasurementError(ValueError):
@@ -176,24 +176,25 @@ def _fit_state(name: str, ohm: np.ndarray, confidence: float, rng: np.random.Gen
             f"{name} has {count} values of {len(np.unique(ohm))} sizes; a fit needs {LEAST}, not "
             "all equal"
         )
-    mu, sigma = float(logs.mean()), float(logs.std(ddof=1))
-    tails = np.array([1 - confidence, 1 + confidence]) / 2
-    spread = stats.t.ppf(tails, count - 1) * sigma / math.sqrt(count)
-    sigmas = sigma * np.sqrt((count - 1) / stats.chi2.ppf(tails[::-1], count - 1))
+    law, mu, sigma = lognormal_intervals(logs, confidence)
     if count > TESTED:
         logs = rng.choice(logs, TESTED, replace=False)
-    return StateFit(
-        Lognormal(mu, sigma),
-        count,
-        (mu + float(spread[0]), mu + float(spread[1])),
-        (float(sigmas[0]), float(sigmas[1])),
-        _goodness(logs, "ks", rng),
-        _goodness(logs, "ad", rng),
-    )
+    return StateFit(law, count, mu, sigma, _goodness(logs, "ks", rng), _goodness(logs, "ad", rng))
+
+
+def lognormal_intervals(
+    logs: np.ndarray, confidence: float
+) -> tuple[Lognormal, tuple[float, float], tuple[float, float]]:
+    """The normal law of ``logs``, and the intervals of its mean and standard deviation."""
+    count, mu, sigma = len(logs), float(logs.mean()), float(logs.std(ddof=1))
+    tails = np.array([1 - confidence, 1 + confidence]) / 2
+    means = mu + stats.t.ppf(tails, count - 1) * sigma / math.sqrt(count)
+    sigmas = sigma * np.sqrt((count - 1) / stats.chi2.ppf(tails[::-1], count - 1))
+    return Lognormal(mu, sigma), (means[0].item(), means[1].item()), tuple(sigmas.tolist())
 
 
 def _goodness(logs: np.ndarray, statistic: str, rng: np.random.Generator) -> tuple[float, float]:
-    samples = int(np.clip(1e7 // len(logs), 499, 1999))
+    samples = int(np.clip(2e6 // len(logs), 199, 1999))
     tested = stats.goodness_of_fit(
         stats.norm, logs, statistic=statistic, n_mc_samples=samples, rng=rng
     )
