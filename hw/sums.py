@@ -10,7 +10,6 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .accumulator import Accumulator, range_shape
-from .arrays.emulated import EmulatedArray
 from .counts import counts_for
 from .gearbox import vector_stream
 from .loading import Loadable, Target
@@ -29,7 +28,6 @@ class Reads(wiring.Component):
     step : In(1)
     fold, plane, group : Out, of this read
     row : Out, the word line of this read
-    next_group : Out, the group of the next cycle's read
     first_fold, last_fold, first, last : Out(1), of a plane; of a group
     done : Out(1), this read is the image's last
     """
@@ -43,7 +41,6 @@ class Reads(wiring.Component):
                 "plane": Out(range(layer.planes), init=layer.planes - 1),
                 "group": Out(range(layer.groups)),
                 "row": Out(range(max(layer.rows, 2))),
-                "next_group": Out(range(layer.groups)),
                 "first_fold": Out(1),
                 "last_fold": Out(1),
                 "first": Out(1),
@@ -61,7 +58,6 @@ class Reads(wiring.Component):
             self.first.eq(self.first_fold & (self.plane == layer.planes - 1)),
             self.last.eq(self.last_fold & (self.plane == 0)),
             self.done.eq(self.last & (self.group == layer.groups - 1)),
-            self.next_group.eq(self.group),
         ]
         with m.If(self.step):
             m.d.sync += [self.fold.eq(self.fold + 1), self.row.eq(self.row + 1)]
@@ -70,12 +66,9 @@ class Reads(wiring.Component):
                 with m.If(~self.last):  # the next plane reads the same word lines again
                     m.d.sync += self.row.eq(self.row - (layer.folds - 1))
             with m.If(self.last):
-                m.d.sync += self.plane.eq(layer.planes - 1)
-                m.d.comb += self.next_group.eq(self.group + 1)
+                m.d.sync += [self.plane.eq(layer.planes - 1), self.group.eq(self.group + 1)]
             with m.If(self.done):
-                m.d.sync += self.row.eq(0)
-                m.d.comb += self.next_group.eq(0)
-        m.d.sync += self.group.eq(self.next_group)
+                m.d.sync += [self.row.eq(0), self.group.eq(0)]
         return m
 
 
@@ -172,7 +165,7 @@ class Sums(wiring.Component):
             Loadable(lines, self.array.contents, self.array.i_program),
             Loadable(constants, values, self.i_constants),
         ]
-        if isinstance(self.array, EmulatedArray):
+        if "i_errors" in self.array.signature.members:
             found.append(self.array.settings(name))
         return found
 
@@ -261,9 +254,9 @@ class Sums(wiring.Component):
 
     @property
     def _ahead(self) -> int:
-        """Cycles by which constants are read before their counts: two, for a register in the block
-        RAM itself and one outside, as a RAM's own output takes most of a cycle."""
-        return min(self.counts.delay, 2)
+        """Cycles by which constants are read before their counts: three, for the RAM, the register
+        that it may have at its output, which alone takes most of a cycle, and one outside."""
+        return min(self.counts.delay, 3)
 
     def _accumulate(self, m: Module, stages: list[Signal]) -> None:
         """Accumulators, and a walk of their own through the reads that return in order: ahead of
@@ -272,10 +265,12 @@ class Sums(wiring.Component):
         m.submodules.returns = returns = Reads(layer)
         m.d.comb += returns.step.eq(stages[-1 - self._ahead])
         first, double, last = returns.first, returns.first_fold, returns.last
-        constant = self._constants(m, returns.next_group)
-        for _ in range(self._ahead):
+        constant = self._constants(m, returns.group)
+        for stage in range(self._ahead):
             first, double = _later(m, first, "first"), _later(m, double, "double")
-            last, constant = _later(m, last, "last"), _later(m, constant, "constant")
+            last = _later(m, last, "last")
+            if stage:  # the memory itself is the first
+                constant = _later(m, constant, "constant")
         m.d.sync += self.valid.eq(valid & last)
         counts = self.counts
         for neuron in range(layer.neurons):

@@ -126,8 +126,8 @@ MUTANTS = {
         (Reads, "elaborate"), "self.row - (layer.folds - 1)", "self.row + 1", "scores",
     ),
     "group not advanced": (
-        (Reads, "elaborate"), "self.next_group.eq(self.group + 1)",
-        "self.next_group.eq(self.group)", "",
+        (Reads, "elaborate"), "self.group.eq(self.group + 1)",
+        "self.group.eq(self.group)", "",
     ),
     "plane order reversed": (
         (PlaneBuffer, "elaborate"), "plane.eq(self.plane)", "plane.eq(self.bits - 1 - self.plane)",
