@@ -15,6 +15,7 @@ neither mean a product of zero. Errors also fall on columns that are not enabled
 Nothing here imports torch.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -139,11 +140,8 @@ class ErrorMap:
             layers[node] = merged
         return ErrorMap(layers, {**self.shapes, **later.shapes})
 
-    def sensed(self, graph: Graph) -> Graph:
-        """The graph with its weights as they are sensed.
-
-        Raises ``ValueError`` when the errors are of other weights.
-        """
+    def check(self, graph: Graph) -> None:
+        """Raises ``ValueError`` when the errors are of other weights than the graph's."""
         found = {node: (w.sign.shape, w.ternary) for node, w in _weighted(graph)}
         for node in sorted({*self.layers, *self.shapes}):
             if node not in found or self.shapes.get(node, found[node]) != found[node]:
@@ -152,6 +150,17 @@ class ErrorMap:
                     f"The errors are of node {node} with {self.shapes.get(node, ('no',))[0]}, "
                     f"but {graph.name} has {have} there"
                 )
+        for node, layer in self.layers.items():
+            size = math.prod(found[node][0])
+            if len(layer.synapses) and not 0 <= layer.synapses[0] <= layer.synapses[-1] < size:
+                raise ValueError(f"Errors of node {node} leave its {size} synapses")
+
+    def sensed(self, graph: Graph) -> Graph:
+        """The graph with its weights as they are sensed.
+
+        Raises ``ValueError`` when the errors are of other weights.
+        """
+        self.check(graph)
         nodes = [
             replace(node, weights=self.layers[index].sensed(node.weights))
             if index in self.layers and len(self.layers[index].synapses)

@@ -10,9 +10,11 @@ Every executor, this one included, gives bit-identical scores; nothing here depe
 of threads or on how images are split into calls.
 """
 
+import copy
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -45,6 +47,15 @@ def labels(scores: np.ndarray) -> np.ndarray:
     return np.argmax(scores, axis=-1)
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Images as the first layer sees them, for repeated use: see :meth:`Interpreter.shown`."""
+
+    flow: np.ndarray
+    variant: int
+    first_image: int
+
+
 class Interpreter:
     """A graph with its weights packed for repeated use.
 
@@ -65,40 +76,69 @@ class Interpreter:
         order: ReadOrder | None = None,
         threads: int | None = None,
     ):
-        self.graph = graph = graph if errors is None else errors.sensed(graph)
+        self.graph = graph
         self.threads = threads or os.cpu_count() or 1
-        order = order or ReadOrder.logical(graph)
-        self._layers = {
+        self._sound = {
             index: _Layer(node, value)
             for index, node, value, _ in graph.steps()
             if isinstance(node, Dense | Conv | Head)
         }
-        for index, layer in () if errors is None else errors.layers.items():
+        self._layers = self._sound if errors is None else self._sensed(errors, order)
+
+    def with_errors(self, errors: ErrorMap, order: ReadOrder | None = None) -> "Interpreter":
+        """An interpreter of the same graph with these errors alone, without packing it again."""
+        other = copy.copy(self)
+        other._layers = self._sensed(errors, order)
+        return other
+
+    def _sensed(self, errors: ErrorMap, order: ReadOrder | None) -> "dict[int, _Layer]":
+        errors.check(self.graph)
+        order = order or ReadOrder.logical(self.graph)
+        layers = dict(self._sound)
+        for index, layer in errors.layers.items():
+            layers[index] = layers[index].sensed(layer)
             if layer.rate:
-                self._layers[index].noise = _Noise(layer, order.array(index))
+                layers[index].noise = _Noise(layer, order.array(index))
+        return layers
+
+    def shown(
+        self, images: np.ndarray, *, presentations: int | None = None, first_image: int = 0
+    ) -> Shown:
+        """``images`` made ready for :meth:`scores` of this graph with any errors; the parameters
+        and errors are those of that method."""
+        images = check_images(self.graph, images)
+        variant = self.graph.variant(presentations)
+        return Shown(_show(self.graph, images, variant, first_image), variant, first_image)
 
     def scores(
-        self, images: np.ndarray, *, presentations: int | None = None, first_image: int = 0
+        self, images: np.ndarray | Shown, *, presentations: int | None = None, first_image: int = 0
     ) -> np.ndarray:
         """Scores of every class, int64 (images, classes).
 
         Parameters
         ----------
-        images : integers (images, *graph.input.shape), bits or pixels of the input's width
+        images : integers (images, *graph.input.shape), bits or pixels of the input's width; or
+            what :meth:`shown` has made of them, which also has the other two parameters
         presentations : for a stochastic input, one of its supported numbers (``None``: the first)
         first_image : index of ``images[0]``, from which stochastic inputs and read errors restart
             their generators
 
         Raises ``ValueError`` when shape, range or number of presentations do not fit.
         """
-        images = check_images(self.graph, images)
-        variant = self.graph.variant(presentations)
-        result = np.empty((len(images), self.graph.classes), dtype=np.int64)
+        graph = self.graph
+        if isinstance(images, Shown):
+            given, variant, first_image = images.flow, images.variant, images.first_image
+        else:
+            given, variant = check_images(graph, images), graph.variant(presentations)
+        result = np.empty((len(given), graph.classes), dtype=np.int64)
 
         def run(part: slice) -> None:
-            result[part] = self._run(images[part], variant, first_image + part.start)
+            flow, first = given[part], first_image + part.start
+            if not isinstance(images, Shown):
+                flow = _show(graph, flow, variant, first)
+            result[part] = self._run(flow, variant, first)
 
-        parts = list(self._parts(len(images)))
+        parts = list(self._parts(len(given)))
         if self.threads == 1 or len(parts) == 1:
             for part in parts:
                 run(part)
@@ -124,11 +164,10 @@ class Interpreter:
         for start in range(0, images, step):
             yield slice(start, min(start + step, images))
 
-    def _run(self, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
-        """Scores of a few images in this thread."""
-        graph, image = self.graph, first_image
+    def _run(self, flow: np.ndarray, variant: int, image: int) -> np.ndarray:
+        """Scores of a few images in this thread, the first of them ``image``."""
+        graph = self.graph
         weights = np.array(graph.input.planes.weights(variant), dtype=np.int64)
-        flow: np.ndarray = _show(graph, images, variant, first_image)
         for index, node, value, _ in graph.steps():
             match node:
                 case Flatten():
@@ -245,6 +284,26 @@ class _Layer:
         if self.masked and weights.active is None:
             self.active = np.full_like(self.sign, ~np.uint64(0))
         self.present = pack(self.taps)
+
+    def sensed(self, errors: LayerErrors) -> "_Layer":
+        """The layer with its weights as they are sensed."""
+        other = copy.copy(self)
+        weights: Weights = self.node.weights
+        other.sign = self.sign.copy()
+        if self.active is self.sign:
+            other.active = other.sign
+        if weights.ternary:
+            other.active = self.active.copy()
+            neuron, source = np.divmod(errors.synapses, weights.fan_in)
+            programmed = weights.active.reshape(-1)[errors.synapses].astype(np.int64)
+            change = (errors.states != 0) - programmed
+            other.counting = self.counting.copy()
+            np.add.at(other.counting.T, neuron, (self.taps[:, source] * change).T)
+        kernels.sense(
+            other.sign, other.active, weights.ternary, weights.fan_in, errors.synapses,
+            errors.states,
+        )  # fmt: skip
+        return other
 
     @cached_property
     def counting(self) -> np.ndarray:

@@ -201,6 +201,24 @@ def disagreements(rows, plane_weights, sign, masked, active, present, classes, t
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
+def sense(sign, active, ternary, fan_in, synapses, states):
+    """Sets synapses, int64 (n,) flat indices, to states, int8 (n,), in the tiles ``sign`` and, when
+    ternary, ``active``."""
+    for k in range(len(synapses)):
+        neuron = synapses[k] // fan_in
+        source = synapses[k] - neuron * fan_in
+        tile, word, output = neuron >> 6, source >> 6, neuron & 63
+        bit = np.uint64(1) << np.uint64(source & 63)
+        sign[tile, word, output] &= ~bit
+        if states[k] > 0:
+            sign[tile, word, output] |= bit
+        if ternary:
+            active[tile, word, output] &= ~bit
+            if states[k] != 0:
+                active[tile, word, output] |= bit
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
 def _decode(positions, count, order, bits, columns, planes, places):
     """Where in the array each of the first ``count`` positions lies: the plane, the neuron, the
     input and the bit of its read into ``places``, int64 (4, n).

@@ -239,6 +239,44 @@ def test_errors_of_other_weights_are_refused():
         errors.sensed(other)
 
 
+@pytest.mark.parametrize("synapses", [[200], [-1, 3]])
+def test_errors_of_no_synapse_are_refused(synapses):
+    graph = mlp(np.random.default_rng(1), [20, 10, 5], Binary())
+    errors = ErrorMap({1: LayerErrors(synapses, [1] * len(synapses))})
+    with pytest.raises(ValueError, match="Errors of node 1 leave its 200 synapses"):
+        scores(graph, np.zeros((1, 20), int), errors=errors)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_errors_of_a_packed_network_are_those_of_the_network(seed):
+    """Errors that are applied to packed weights, again and again, and those packed with them."""
+    rng = np.random.default_rng(4000 + seed)
+    graph = random_graph(rng)
+    order = random_order(rng, graph)
+    images = random_images(rng, graph, 9)
+    packed = Interpreter(graph, threads=1)
+    shown = packed.shown(images, first_image=5)
+    clean = packed.scores(images, first_image=5)
+    for trial in range(4):
+        transient = {each.node: 0.01 for each in order.arrays if rng.integers(2)}
+        errors = ErrorMap.draw(
+            graph, trial, persistent=float(rng.choice(RATES)), stuck=0.02, transient=transient
+        )
+        still = ErrorMap(
+            {
+                node: LayerErrors([], [], each.rate, each.start)
+                for node, each in errors.layers.items()
+            }
+        )
+        wanted = scores(errors.sensed(graph), images, errors=still, order=order, first_image=5)
+        found = packed.with_errors(errors, order).scores(shown)
+        assert np.array_equal(found, wanted)
+        assert np.array_equal(
+            packed.with_errors(errors, order).scores(images, first_image=5), wanted
+        )
+    assert np.array_equal(packed.scores(shown), clean)
+
+
 def test_read_errors_need_an_order():
     graph = mlp(np.random.default_rng(1), [20, 10, 5], Binary())
     errors = ErrorMap.draw(graph, 1, transient=0.1)
