@@ -3,12 +3,14 @@
 these, of the same names."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from .doctor import doctor
 from .hw.edges.build import Built
 from .hw.edges.build import build as build_edged
 from .hw.edges.wrapper import Edge
+from .hw.equivalence import EquivalenceError, Proof, prove
 from .hw.plan import Budget, Plan, PlanError, plan
 from .hw.verilog import WEIGHTS, Emitted
 from .model import data as datasets
@@ -23,16 +25,19 @@ __all__ = [
     "Budget",
     "Built",
     "Emitted",
+    "EquivalenceError",
     "Graph",
     "Plan",
     "PlanError",
     "Progress",
+    "Proof",
     "UsageError",
     "Verification",
     "build",
     "doctor",
     "load",
     "plan",
+    "prove",
     "train",
     "verify",
     "zoo",
@@ -51,16 +56,19 @@ def build(
     edge: str = "stream",
     reset: str | None = None,
     weights: str = "files",
+    proven: bool = False,
 ) -> Built:
     """Writes the network's Verilog, memory files and ``ports.json`` to ``directory``, with timing
     constraints, a FuseSoC core and a lint waiver.
 
     ``edge`` is one of EDGES: the bare streams, or AXI-Stream with a register bank behind AXI4-Lite
     or Wishbone, whose register map is written too; their ``reset`` is active ``low`` or ``high``.
-    ``weights`` are memory ``files`` or ``inline`` in the Verilog.
+    ``weights`` are memory ``files`` or ``inline`` in the Verilog. With ``proven`` the Verilog, as it
+    lies there, is proven equal to the RTLIL that it was made from; see :func:`prove`.
 
-    Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails, and
-    ``UsageError`` for an unknown edge, reset or place of the weights.
+    Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails,
+    ``EquivalenceError`` when the Verilog is not proven equal (the files stay), and ``UsageError``
+    for an unknown edge, reset or place of the weights.
     """
     if edge not in EDGES:
         raise UsageError(f"The edge is one of {', '.join(EDGES)}, not {edge!r}")
@@ -71,7 +79,7 @@ def build(
     if weights not in WEIGHTS:
         raise UsageError(f"The weights are one of {', '.join(WEIGHTS)}, not {weights!r}")
     budget = budget or Budget()
-    return build_edged(
+    built = build_edged(
         graph,
         plan(graph, budget),
         Path(directory),
@@ -79,6 +87,7 @@ def build(
         clock=budget.clock,
         weights=weights,
     )
+    return replace(built, proof=prove(built)) if proven else built
 
 
 def train(

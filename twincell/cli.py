@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line: a thin layer on :mod:`twincell.api`.
 
-Exit codes: 0 ok, 1 the hardware differs or hangs, 2 usage, data or build, 3 a tool is missing, 130
-interrupted.
+Exit codes: 0 ok, 1 the hardware differs, hangs or is not proven, 2 usage, data or build, 3 a tool
+is missing, 130 interrupted.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,6 +20,7 @@ from rich.progress import Progress
 
 from . import api, reports
 from .doctor import healthy
+from .hw.equivalence import EquivalenceError
 from .hw.plan import Budget, PlanError
 from .hw.verilog import EmissionError
 from .model.checks import GraphError
@@ -47,6 +49,8 @@ class _Guarded(typer.core.TyperGroup):
         except SimulationError as error:
             notes = getattr(error, "__notes__", [])
             self._fail(ctx, "\n".join([str(error), *notes]), 1)
+        except EquivalenceError as error:
+            self._fail(ctx, str(error), 1)
         except ToolMissing as error:
             self._fail(ctx, str(error), 3)
         except FAILURES as error:
@@ -145,20 +149,28 @@ def build(
     edge: Annotated[str, typer.Option(help=", ".join(api.EDGES))] = "stream",
     reset: Annotated[str | None, typer.Option(help="low or high; of axi and wishbone.")] = None,
     weights: Annotated[str, typer.Option(help=", ".join(api.WEIGHTS))] = "files",
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Prove the Verilog equal to the RTLIL it is made from.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a network's Verilog, memory files and ports.json, and what other tools want beside."""
     budget = _budget(lanes, rate, clock, arrangement)
     with _working("build"):
-        emitted = api.build(api.load(net), out, budget, edge=edge, reset=reset, weights=weights)
-    files = emitted.files
+        emitted = api.build(
+            api.load(net), out, budget, edge=edge, reset=reset, weights=weights, proven=prove
+        )
+    files, proof = emitted.files, emitted.proof
     report = {
         "top": emitted.top,
         "directory": str(emitted.directory),
         "files": {path.name: path.stat().st_size for path in files},
+        "proof": asdict(proof) if proof else None,
     }
-    sizes = {name: f"{size:,} bytes" for name, size in report["files"].items()}
-    _report(report, reports.pairs(f"{emitted.top} in {emitted.directory}", sizes), as_json)
+    shown = {name: f"{size:,} bytes" for name, size in report["files"].items()}
+    if proof:
+        shown["proven equal to its RTLIL"] = str(proof)
+    _report(report, reports.pairs(f"{emitted.top} in {emitted.directory}", shown), as_json)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...model.graph import Graph
+from ..equivalence import Proof
 from ..network import Network
 from ..plan import Plan
 from ..verilog import Emitted, emit
@@ -16,9 +17,10 @@ STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high
 
 @dataclass(frozen=True)
 class Built(Emitted):
-    """The files of one build."""
+    """The files of one build, and the proof that the Verilog equals its RTLIL, if there is one."""
 
     companions: tuple[Path, ...] = ()
+    proof: Proof | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:

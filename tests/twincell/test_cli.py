@@ -56,6 +56,25 @@ def test_build_writes_what_it_reports(twincell, network, tmp_path):
     assert "ports.json" in report["files"] and "random.v" in report["files"]
 
 
+def test_build_proves_what_it_wrote(twincell, network, tmp_path, monkeypatch):
+    arguments = ("build", network, "--out", tmp_path, "--prove")
+    code, out, _ = twincell(*arguments, "--json")
+    proof = json.loads(out)["proof"]
+    assert code == 0 and proof.keys() == {"modules", "bits", "words", "seconds"}
+    assert "proven equal" in twincell(*arguments)[1]
+    assert json.loads(twincell(*arguments[:-1], "--json")[1])["proof"] is None
+    prove = api.prove
+
+    def sabotaged(built):
+        text = built.verilog.read_text()
+        built.verilog.write_text(text.replace(" + ", " - ", 1))
+        return prove(built)
+
+    monkeypatch.setattr(api, "prove", sabotaged)
+    code, out, err = twincell(*arguments)
+    assert (code, out) == (1, "") and "random.v is not proven equal:\nin module random." in err
+
+
 @pytest.mark.parametrize("edge", ["axi", "wishbone"])
 def test_build_with_an_edge(twincell, network, tmp_path, edge):
     arguments = ("build", network, "--out", tmp_path, "--edge", edge, "--reset", "high", "--json")
