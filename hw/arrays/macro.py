@@ -130,12 +130,14 @@ class MacroArray(wiring.Component):
     def devices(self) -> tuple[np.ndarray, np.ndarray]:
         """Which BL and BLb devices are LRS at power-up: uint8 (rows, columns) each.
 
-        +1 is LRS on BL and HRS on BLb, -1 the reverse, 0 HRS on both.
+        +1 is LRS on BL and HRS on BLb, -1 the reverse, 0 HRS on both. Where nothing was formed, all
+        are HRS.
         """
+        columns = self.control.columns
+        sign = self.contents[:, :columns]
         if not self.formed:
-            return np.zeros_like(self.contents), np.zeros_like(self.contents)
-        sign = self.contents[:, : self.control.columns]
-        active = self.contents[:, self.control.columns :] if self.ternary else np.ones_like(sign)
+            return np.zeros_like(sign), np.zeros_like(sign)
+        active = self.contents[:, columns:] if self.ternary else np.ones_like(sign)
         return sign & active, (1 - sign) & active
 
     def parameters(self, rows: int, columns: int) -> dict:

@@ -133,7 +133,7 @@
     if (bad !== 1'b0 && !broken) begin
       broken = 1'b1;
       violations = violations + 1;
-      $error("%m: %0s", what);
+      $error("%0s", what);
     end
   endtask
 
@@ -195,8 +195,8 @@
       failing = {failures[2], failures[1], failures[0]};
     end
   end
-  reg was_pulse;
-  initial was_pulse = 1'b0;
+  reg was_pulse, spoiled;  // a pulse that breaks a rule changes nothing
+  initial {was_pulse, spoiled} = 2'b00;
 
   function fails(input [95:0] s);
     fails = FAILURES != "" && word(s) < failures[3];
@@ -243,10 +243,13 @@
     rule(hv & was_hv & (choice != was_choice), "a choice changed under high voltage");
     rule(pulse & ~|wl, "a pulse without a word line");
 
-    if (pulse) width = width + 1;
-    else begin
-      if (was_pulse) program_devices;
+    if (pulse) begin
+      width = width + 1;
+      spoiled = spoiled | broken;
+    end else begin
+      if (was_pulse && !spoiled) program_devices;
       width = 0;
+      spoiled = 1'b0;
     end
 
     if (broken) {q_reg, qn_reg} <= {2 * COLUMNS{1'bx}};

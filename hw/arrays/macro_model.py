@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The behaviour of a 2T2R macro at its pins, in Python: the twin of ``macro.v``, edge by edge."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from ...model.generators import gap_table, next_gap, next_word, start_of_image
+from ...model.generators import error_positions, gap_table, random_words, start_of_image
 from .macro import MacroArray
 
 
@@ -19,6 +19,8 @@ def undefined_bit(row: int, column: int) -> int:
 
 class MacroModel:
     """What a macro does with the pins of one clock edge.
+
+    A pulse that breaks a rule changes nothing, and leaves it to ``violations`` to say so.
 
     Parameters
     ----------
@@ -44,8 +46,8 @@ class MacroModel:
         self.violations: list[str] = []
         self.pulses: list[tuple[str, int, int]] = []
         self._before: Mapping[str, int] = {}
-        self._width = 0
-        self._failing = np.array(array.program_errors.start, dtype=np.uint64)
+        self._width, self._spoiled = 0, False
+        self._failing = _words(array.program_errors.start)
         self._image = self._read = 0
 
     def edge(self, pins: Mapping[str, int]) -> None:
@@ -63,9 +65,11 @@ class MacroModel:
             self.q = self.qn = -1
         if pins["pulse"]:
             self._width += 1
+            self._spoiled |= bool(problem)
         elif self._width:
-            self._pulse(before)
-            self._width = 0
+            if not self._spoiled:
+                self._pulse(before)
+            self._width, self._spoiled = 0, False
         self._before = dict(pins)
 
     def _problem(self, pins: Mapping[str, int], before: Mapping[str, int]) -> str:
@@ -122,15 +126,13 @@ class MacroModel:
         if not given.rate:
             return set()
         bits = self.columns * (1 + self.array.ternary)
-        table = gap_table(given.rate)
         if self._read == 0:
             registers = start_of_image(given.start, self._image)
-            self._registers = np.array(registers, dtype=np.uint64)
-            self._position = int(next_gap(self._registers, table))
-        end, found = (self._read + 1) * bits, set()
-        while self._position < end:
-            found.add(self._position - self._read * bits)
-            self._position += 1 + int(next_gap(self._registers, table))
+            self._positions = error_positions(
+                registers, gap_table(given.rate), given.reads * bits
+            ).tolist()
+        first = self._read * bits
+        found = {at - first for at in self._positions if first <= at < first + bits}
         self._read += 1
         if self._read == given.reads:
             self._read, self._image = 0, self._image + 1
@@ -156,4 +158,12 @@ class MacroModel:
 
     def _fails(self) -> bool:
         errors = self.array.program_errors
-        return bool(errors.rate) and int(next_word(self._failing)) < errors.bound
+        return bool(errors.rate) and next(self._failing) < errors.bound
+
+
+def _words(registers: tuple[int, int, int]) -> Iterator[int]:
+    """The words of taus88, without end."""
+    taken, count = 0, 1024
+    while True:
+        yield from random_words(registers, count)[taken:].tolist()
+        taken, count = count, 2 * count
