@@ -20,6 +20,7 @@ from rich.progress import Progress
 
 from . import api, reports
 from .doctor import healthy
+from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
 from .hw.plan import Budget, PlanError
 from .hw.verilog import EmissionError
@@ -71,6 +72,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(experiments.app, name="experiments")
 
 Net = Annotated[str, typer.Argument(help="A network file, or a name from the zoo.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``twincell experiments``: list them, run one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+from rich.progress import Progress
+
+from ..reports import pairs, table
+
+app = typer.Typer(no_args_is_help=True, help="Reproduce published results.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """List the experiments."""
+    from . import _registry  # matplotlib takes a second to import
+
+    summaries = {name: _registry.find(name).SUMMARY for name in _registry.names()}
+    _print({"experiments": summaries}, pairs("experiments", summaries), as_json)
+
+
+@app.command()
+def run(
+    name: Annotated[str, typer.Argument(help="One of `twincell experiments list`.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Few trials: within a minute.")] = False,
+    out: Annotated[Path | None, typer.Option("--out", help="Else runs/experiments/NAME.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Data sets (else TWINCELL_DATA).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment and write its report: JSON, a Markdown page and plots."""
+    from . import _registry, _report
+
+    experiment = _registry.find(name)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task(name, total=None)
+        job = _report.Job(
+            quick, data, lambda done, total: bars.update(task, completed=done, total=total)
+        )
+        report = experiment.run(job)
+    files = _report.write(name, report, quick, out or Path("runs", "experiments", name))
+    made = table(report.title, "quantity", "published", "tag", "ours", "interval", right=3)
+    for each in report.findings:
+        ours, interval = _report.shown(each.ours), _report.shown(each.interval)
+        made.add_row(each.quantity, each.published, f"({each.tag})", ours, interval)
+    made.caption, made.caption_justify = f"seed {report.seed}, written to {files[0].parent}", "left"
+    record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
+    _print(record, made, as_json)
+
+
+def _print(record: dict, made: RenderableType, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record, indent=2))
+    else:
+        Console().print(made)

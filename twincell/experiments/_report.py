@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What an experiment is given and what it reports: JSON, a Markdown page and SVG plots.
+
+Equal runs write equal bytes: no date, no path, fixed identifiers in the plots.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+import matplotlib as mpl
+from jinja2 import Environment, StrictUndefined
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+
+CONFIDENCE = 0.99
+TAGS = {
+    "R": "read in an abstract, a first page or a caption of the paper",
+    "CODE": "read in source code that the authors published",
+    "3P": "read in a third party's text about the paper",
+    "D": "derived, and checked numerically",
+    "-": "nothing published that could be read",
+}
+Cell = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is given: ``quick`` asks for a minute at most, ``data`` is the directory of data
+    sets (else TWINCELL_DATA), ``progress`` takes what is done of how much."""
+
+    quick: bool = False
+    data: Path | None = None
+    progress: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One published figure beside ours.
+
+    ``tag`` is one of TAGS and says how the published figure is known. ``interval`` holds the true
+    value with 99 % confidence, from ``n`` trials; both are ``None`` for closed forms.
+    """
+
+    quantity: str
+    published: str
+    tag: str
+    source: str
+    ours: float | str
+    interval: tuple[float, float] | None = None
+    n: int | None = None
+    note: str = ""
+
+    def __post_init__(self):
+        if self.tag not in TAGS:
+            raise ValueError(f"The tag is one of {', '.join(TAGS)}, not {self.tag!r}")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Further numbers; a cell is text, a number or nothing."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+    def __post_init__(self):
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError(
+                f"Table {self.title!r} has rows of other than {len(self.columns)} cells"
+            )
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run found. ``text`` are paragraphs in Markdown: what was done and what to conclude.
+    ``plots`` are figures by file name without suffix."""
+
+    title: str
+    text: Sequence[str]
+    seed: int
+    findings: Sequence[Finding]
+    tables: Sequence[Table] = ()
+    plots: dict[str, Figure] = field(default_factory=dict)
+
+
+def interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Exact binomial (Clopper-Pearson) interval of the probability behind ``count`` of ``n``."""
+    found = binomtest(int(count), int(n)).proportion_ci(confidence, method="exact")
+    return float(found.low), float(found.high)
+
+
+def plot(title: str, x: str, y: str, **scales: str) -> tuple[Figure, Axes]:
+    """An empty plot with labelled axes; ``scales`` are ``xscale`` and ``yscale``."""
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot(title=title, xlabel=x, ylabel=y, **scales)
+    axes.grid(True, alpha=0.3)
+    return figure, axes
+
+
+def record(name: str, report: Report, quick: bool) -> dict:
+    """The report as plain data."""
+    return {
+        "experiment": name,
+        "title": report.title,
+        "quick": quick,
+        "seed": report.seed,
+        "confidence": CONFIDENCE,
+        "versions": {package: version(package) for package in ("twincell", "numpy", "scipy")},
+        "findings": [vars(finding) for finding in report.findings],
+        "tables": [vars(table) for table in report.tables],
+        "plots": [f"{plot}.svg" for plot in report.plots],
+    }
+
+
+def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
+    """Writes ``report.json``, ``report.md`` and the plots to a folder; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = record(name, report, quick)
+    pages = {
+        folder / "report.json": json.dumps(made, indent=2) + "\n",
+        folder / "report.md": _PAGE.render(made, text=report.text, tags=TAGS),
+    }
+    for path, content in pages.items():
+        path.write_text(content, encoding="utf-8")
+    plots = [folder / f"{plot}.svg" for plot in report.plots]
+    # Without a salt matplotlib draws the identifiers in an SVG at random.
+    with mpl.rc_context({"svg.hashsalt": "twincell", "svg.fonttype": "none"}):
+        for path, figure in zip(plots, report.plots.values(), strict=True):
+            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    return [*pages, *plots]
+
+
+def shown(value: object) -> str:
+    """A cell of a table: numbers to three digits, a pair as an interval."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, tuple | list):
+        return " to ".join(map(shown, value))
+    return f"{value:,}" if isinstance(value, int) else str(value).replace("|", "\\|")
+
+
+_ENVIRONMENT = Environment(
+    trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+)
+_ENVIRONMENT.filters["shown"] = shown
+_PAGE = _ENVIRONMENT.from_string("""\
+# {{ title }}
+
+Written by `twincell experiments run {{ experiment }}{{ " --quick" if quick }}`, seed {{ seed }}.
+
+{% for paragraph in text %}
+{{ paragraph }}
+
+{% endfor %}
+## Published and ours
+
+Intervals hold with {{ (confidence * 100) | int }} % confidence, each for itself.
+
+| quantity | published | tag | ours | interval | n | source, note |
+|---|---|---|---|---|---|---|
+{% for f in findings %}
+| {{ f.quantity | shown }} | {{ f.published | shown }} | [{{ f.tag }}] | {{ f.ours | shown }} |
+{%- set note = f.source ~ ("; " ~ f.note if f.note else "") %}
+ {{ f.interval | shown }} | {{ f.n | shown }} | {{ note | shown }} |
+{% endfor %}
+
+{% for tag, meaning in tags.items() %}
+[{{ tag }}] {{ meaning }}{{ "." if loop.last else ";" }}
+{% endfor %}
+{% for plot in plots %}
+
+![{{ plot }}]({{ plot }})
+{% endfor %}
+{% for table in tables %}
+
+## {{ table.title }}
+
+|{% for column in table.columns %} {{ column | shown }} |{% endfor %}
+
+|{% for column in table.columns %}---|{% endfor %}
+
+{% for row in table.rows %}
+|{% for cell in row %} {{ cell | shown }} |{% endfor %}
+
+{% endfor %}
+{% endfor %}
+""")
