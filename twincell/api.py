@@ -63,8 +63,8 @@ def build(
 
     ``edge`` is one of EDGES: the bare streams, or AXI-Stream with a register bank behind AXI4-Lite
     or Wishbone, whose register map is written too; their ``reset`` is active ``low`` or ``high``.
-    ``weights`` are memory ``files`` or ``inline`` in the Verilog. With ``proven`` the Verilog, as it
-    lies there, is proven equal to the RTLIL that it was made from; see :func:`prove`.
+    ``weights`` are memory ``files`` or ``inline`` in the Verilog. With ``proven`` the Verilog, as
+    it lies there, is proven equal to the RTLIL that it was made from; see :func:`prove`.
 
     Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails,
     ``EquivalenceError`` when the Verilog is not proven equal (the files stay), and ``UsageError``
