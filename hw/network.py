@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..model.graph import Graph
@@ -41,6 +41,9 @@ class Network(wiring.Component):
     o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
     load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable. A line is written
         in the cycle in which it is taken; images inside then meet old and new contents.
+    counters : Out, of each emulated array, when there are some: see
+        :class:`~.arrays.emulated.EmulatedArray`
+    clear : In(1), sets them to 0
     """
 
     def __init__(
@@ -82,6 +85,11 @@ class Network(wiring.Component):
         }
         if loadable:
             members["load"] = In(load_stream([each.target for each in self.loadables]))
+        self.counting = [each for each in self.arrays if "counters" in each.signature.members]
+        if self.counting:
+            counters = self.counting[0].signature.members["counters"].shape
+            members["counters"] = Out(data.ArrayLayout(counters, len(self.counting)))
+            members["clear"] = In(1)
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -102,6 +110,11 @@ class Network(wiring.Component):
                 for index, ready in enumerate(readies):
                     with m.Case(index):
                         m.d.comb += self.load.ready.eq(ready)
+        for index, array in enumerate(self.counting):
+            m.d.comb += [
+                self.counters[index].eq(array.counters),
+                array.clear.eq(self.clear),
+            ]
         return m
 
     def about(self) -> dict:
