@@ -86,6 +86,14 @@ _ALL = (
         endurance=1e9,
     ),
     Preset(
+        "rram-weak-noisy",
+        "rram-weak with noise of 0.1 in ln-resistance from read to read",
+        f"{_FORM}; noise [own]",
+        _RRAM_RANGE,
+        Differential(WEAK, offset=0.05, noise=0.1),
+        endurance=1e9,
+    ),
+    Preset(
         "rram-1t1r",
         "1T1R with an equal-tail reference, programmed as rram-strong",
         _FORM,

@@ -77,7 +77,8 @@ def run(job: Job) -> Report:
         Finding(
             "RRAM programmed at ultra-low power, 2T2R", "up to 3.3 %", "3P",
             "Buschjaeger et al., 2020", weak.error_rate(),
-            note="the preset was set to this figure: no test of it",
+            note="the preset was set to this figure, which is no test of it; which cell the source "
+            "means is not known",
         ),
     ]  # fmt: skip
     return Report(

@@ -89,13 +89,13 @@ def _findings(counts: tuple[int, int, int], total: int) -> list[Finding]:
         )
         for kind, rate, count in zip(KINDS, exact, counts, strict=True)
     ]  # fmt: skip
-    share = exact[0] / (exact[0] + 2 * exact[1] + 2 * exact[2])
+    others = 2 * (exact[1] + exact[2])
     near, nominal = (_window(supply) for supply in (0.6, 1.2))
     return [
         *found,
         Finding(
-            "share of errors that are 0 read as +-1, equally likely weights",
-            seen, "R", TCAS, share,
+            "share of errors other than 0 read as +-1, equally likely weights",
+            seen, "R", TCAS, others / (exact[0] + others),
             note="closed form at 0.6 V and 20 ns",
         ),
         Finding(
@@ -170,7 +170,7 @@ def _against_time():
             axes.plot([t * 1e9 for t, _ in cells], [kinds(cell)[index] for _, cell in cells],
                       color + style, label=f"{kind}, {supply} V")  # fmt: skip
     axes.set_ylim(1e-9, 1.5)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     return figure
 
 
@@ -184,7 +184,7 @@ def _against_supply():
             axes.plot([v for v, _ in cells], [kinds(cell)[index] for _, cell in cells],
                       color + style, label=f"{kind}, {time * 1e9:.0f} ns")  # fmt: skip
     axes.set_ylim(1e-9, 1.5)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     return figure
 
 

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Experiments: the registry, the report, and what the quick runs find."""
+
+import json
+import re
+
+import pytest
+
+from twincell.experiments import _registry, _report
+from twincell.experiments._report import Finding, Job, Report, Table
+from twincell.networks import UsageError
+
+NAMES = _registry.names()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_is_an_experiment(name):
+    found = _registry.find(name)
+    assert found.SUMMARY.strip() and "\n" not in found.SUMMARY and callable(found.run)
+
+
+def test_an_unknown_experiment_lists_the_names():
+    with pytest.raises(UsageError) as refused:
+        _registry.find("_report")
+    assert str(refused.value) == f"'_report' is not an experiment: {', '.join(NAMES)}"
+
+
+def test_list(twincell):
+    code, out, _ = twincell("experiments", "list", "--json")
+    assert code == 0 and list(json.loads(out)["experiments"]) == NAMES
+    assert "differential-ber" in twincell("experiments", "list")[1]
+    code, _, err = twincell("experiments", "run", "no-such")
+    assert code == 2 and err.startswith("twincell: 'no-such' is not an experiment: ")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Runs an experiment once; returns its record, page and folder."""
+    made = {}
+
+    def run(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            report = _registry.find(name).run(Job(quick=True))
+            _report.write(name, report, True, folder)
+            made[name] = folder
+        folder = made[name]
+        return json.loads((folder / "report.json").read_text()), (folder / "report.md").read_text()
+
+    return run
+
+
+OURS = ("differential-ber", "ternary-errors")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_closed_forms_lie_in_the_intervals_of_drawn_cells(quick, name):
+    record, page = quick(name)
+    drawn = next(table for table in record["tables"] if table["title"].startswith("Drawn cells"))
+    assert len(drawn["rows"]) >= 18 and {row[-1] for row in drawn["rows"]} == {"yes"}
+    for finding in record["findings"]:
+        if finding["interval"] and isinstance(finding["ours"], float):
+            low, high = finding["interval"]
+            assert finding["n"] and low <= finding["ours"] <= high
+    assert "Published and ours" in page and record["quick"] is True
+
+
+def test_differential_cells_and_codes(quick):
+    record, _ = quick("differential-ber")
+    ours = {finding["quantity"]: finding["ours"] for finding in record["findings"]}
+    first, *_ = ours.values()
+    assert 0.5 < first < 1.5  # as good as SECDED(8,4) where spreads are equal
+    assert ours["the same, k = 4"] > 10
+    assert 1.8 < ours["slope of ln 2T2R over ln 1T1R at 1e-4, k = 1"] < 2
+    slopes = next(table for table in record["tables"] if table["title"].startswith("Slope"))
+    for _, limit, *measured in slopes["rows"]:
+        assert measured == sorted(measured) and measured[-1] < limit  # approached from below
+
+
+def test_ternary_errors_are_of_neighbours(quick):
+    record, _ = quick("ternary-errors")
+    ours = {finding["quantity"]: finding["ours"] for finding in record["findings"]}
+    assert ours["share of errors other than 0 read as +-1, equally likely weights"] < 1e-3
+    windows = next(table for table in record["tables"] if table["title"].startswith("Sense times"))
+    widths = [row[3] for row in windows["rows"]]
+    assert widths == sorted(widths, reverse=True)  # wider at a lower supply
+
+
+def _example() -> Report:
+    figure, axes = _report.plot("squares", "x", "y")
+    axes.plot([0, 1, 2], [0, 1, 4])
+    finding = Finding("a|b", "1", "D", "nobody", 1234.5, _report.interval(1, 100), 100)
+    table = Table("numbers", ("a", "b", "c"), [(1, 2.0, None), ("x", 1e-9, 10_000)])
+    return Report("Example", ["One.", "Two."], 7, [finding], [table], {"squares": figure})
+
+
+def test_a_report_is_the_same_bytes_twice(tmp_path):
+    for folder in ("one", "two"):
+        files = _report.write("example", _example(), False, tmp_path / folder)
+        assert [path.name for path in files] == ["report.json", "report.md", "squares.svg"]
+    for path in (tmp_path / "one").iterdir():
+        content = path.read_bytes()
+        assert content == (tmp_path / "two" / path.name).read_bytes()
+        assert not re.search(rb"<dc:date>|matplotlib v", content), path.name
+
+
+def test_the_page_of_a_report(tmp_path):
+    _report.write("example", _example(), False, tmp_path)
+    page = (tmp_path / "report.md").read_text()
+    assert "| a\\|b | 1 | [D] | 1.23e+03 | 5.01e-05 to 0.072 | 100 | nobody |\n" in page
+    assert "\n\n| a | b | c |\n|---|---|---|\n| 1 | 2 |  |\n| x | 1e-09 | 10,000 |\n" in page
+    assert "![squares.svg](squares.svg)" in page and "seed 7." in page
+    assert "\n\n\n" not in page
+
+
+def test_run_writes_and_prints_the_report(twincell, tmp_path, monkeypatch):
+    fake = type("Fake", (), {"SUMMARY": "-", "run": staticmethod(lambda job: _example())})
+    monkeypatch.setattr(_registry, "find", lambda name: fake)
+    arguments = ("experiments", "run", "example", "--quick", "--out", tmp_path)
+    code, out, err = twincell(*arguments, "--json")
+    record = json.loads(out)
+    assert code == 0 and err == "" and record["seed"] == 7 and record["quick"] is True
+    assert record["findings"][0]["interval"] == list(_report.interval(1, 100))
+    assert str(tmp_path / "squares.svg") in record["files"]
+    written = json.loads((tmp_path / "report.json").read_text())
+    assert written == {key: value for key, value in record.items() if key != "files"}
+    code, out, _ = twincell(*arguments)
+    assert code == 0 and "Example" in out and "1.23e+03" in out
+
+
+def test_malformed_reports_are_refused():
+    with pytest.raises(ValueError, match=r"^The tag is one of R, CODE, 3P, D, -, not 'M'$"):
+        Finding("x", "1", "M", "nobody", 1.0)
+    with pytest.raises(ValueError, match=r"^Table 'x' has rows of other than 2 cells$"):
+        Table("x", ("a", "b"), [(1,)])
