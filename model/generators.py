@@ -240,7 +240,8 @@ def _loaded(registers):
 @njit(cache=True, nogil=True)
 def next_word(registers):
     """Steps taus88, uint64 (3,), and returns its 32-bit word."""
-    s1, s2, s3 = _stepped(*_loaded(registers))
+    s1, s2, s3 = _loaded(registers)
+    s1, s2, s3 = _stepped(s1, s2, s3)
     registers[0], registers[1], registers[2] = s1, s2, s3
     return np.uint64(s1 ^ s2 ^ s3)
 
