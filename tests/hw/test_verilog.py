@@ -15,7 +15,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from tests.support.tally import Tally
-from twincell.hw import verilog
+from twincell.hw import memories, verilog
 from twincell.hw.ports import describe
 from twincell.hw.verilog import EmissionError, emit
 
@@ -196,7 +196,7 @@ def test_memories_of_one_name_get_different_files():
             '  initial $readmemb("out-2.mem", \\array );',
         ]
     )
-    named, names = verilog._name_memories(text, "top", "top")
+    named, names = memories._named(text, "top", "top")
     assert names == {"out-1.mem": "top.a_1.array.mem", "out-2.mem": "top.a_1.array.2.mem"}
     assert '"top.a_1.array.2.mem", \\array )' in named
 
@@ -327,6 +327,33 @@ def test_equivalent_to_its_rtlil(tmp_path):
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout[-2000:] + run.stderr
     assert "Equivalence successfully proven!" in run.stdout
+
+
+def test_a_memory_without_contents_needs_no_file(tmp_path):
+    class Buffers(wiring.Component):
+        i: In(8)
+        o: Out(8)
+
+        def elaborate(self, platform):
+            m = Module()
+            value = self.i
+            for name in ("left", "right"):
+                m.submodules[name] = memory = Memory(shape=8, depth=5, init=[])
+                write = memory.write_port()
+                read = memory.read_port()
+                m.d.comb += [write.en.eq(1), write.data.eq(value)]
+                value = read.data
+            m.d.comb += self.o.eq(value)
+            return m
+
+    made = [emit(Buffers(), tmp_path / w, name="buffers", weights=w) for w in verilog.WEIGHTS]
+    texts = [each.verilog.read_text() for each in made]
+    assert texts[0] == texts[1] and [each.memories for each in made] == [(), ()]
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {"buffers.v", "ports.json"}
+    for memory in ("left", "right"):
+        assert f"initial begin : clear_{memory}\n" in texts[0]
+        assert f"      {memory}[cleared] = 8'h0;\n" in texts[0]
+    assert texts[0].count("cleared < 5;") == 2
 
 
 @pytest.mark.slow
