@@ -7,14 +7,17 @@ from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..model.errors import ErrorMap
+from ..model.generators import start_of_image
 from ..model.graph import Graph
 from ..model.nodes import Dense, Head
+from .arrays import settings
 from .arrays.digital import DigitalArray
 from .dense import Dense as DenseLayer
 from .gearbox import Gearbox, vector_stream
 from .head import Head as HeadLayer
 from .head import beat_layout
-from .loading import Loadable, load_stream
+from .loading import WORD, Loadable, load_stream
 from .plan import LayerPlan, Plan
 
 ArrayFactory = Callable[[Dense | Head, LayerPlan], wiring.Component]
@@ -39,8 +42,9 @@ class Network(wiring.Component):
     -------
     i : In(stream of ``plan.pixels_per_beat`` pixels)
     o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
-    load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable. A line is written
-        in the cycle in which it is taken; images inside then meet old and new contents.
+    load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable or when there are
+        emulated arrays, for their read errors. A line is written in the cycle in which it is taken;
+        images inside then meet old and new contents.
     counters : Out, of each emulated array, when there are some: see
         :class:`~.arrays.emulated.EmulatedArray`
     clear : In(1), sets them to 0
@@ -73,17 +77,17 @@ class Network(wiring.Component):
         self.layers = [DenseLayer(*each, loadable=loadable) for each in hidden]
         self.head = HeadLayer(*head, loadable=loadable)
         self.loadable = loadable
-        self.loadables: list[Loadable] = []
-        if loadable:
-            for layer, component in zip(plan.layers, [*self.layers, self.head], strict=True):
-                self.loadables += component.sums.loadables(layer.name)
+        components = zip(plan.layers, [*self.layers, self.head], strict=True)
+        self.loadables: list[Loadable] = [
+            each for layer, part in components for each in part.sums.loadables(layer.name)
+        ]
         last = plan.layers[-1]
         scores = beat_layout(self.head.score_shape, last.neurons, last.outputs)
         members = {
             "i": In(vector_stream(plan.pixel_bits, plan.pixels_per_beat)),
             "o": Out(stream.Signature(scores)),
         }
-        if loadable:
+        if self.loadables:
             members["load"] = In(load_stream([each.target for each in self.loadables]))
         self.counting = [each for each in self.arrays if "counters" in each.signature.members]
         if self.counting:
@@ -116,6 +120,24 @@ class Network(wiring.Component):
                 array.clear.eq(self.clear),
             ]
         return m
+
+    def read_error_lines(self, errors: ErrorMap, image: int = 0) -> list[int]:
+        """Payloads of ``load`` that give the emulated arrays their read errors, such that the next
+        image is number ``image``. They are for a network without images inside."""
+        layout = self.load.payload.shape()
+        found = []
+        for layer, array in zip(self.plan.layers, self.arrays, strict=True):
+            errors_here = errors.layers.get(layer.node)
+            if errors_here is None or "i_errors" not in array.signature.members:
+                continue
+            target = next(
+                index for index, each in enumerate(self.loadables) if each.program is array.i_errors
+            )
+            start = start_of_image(errors_here.start, image)
+            for row, word in enumerate(settings.words(errors_here.rate, start).tolist()):
+                fields = {"target": target, "row": row, "line": word << layout["line"].width - WORD}
+                found.append(sum(value << layout[name].offset for name, value in fields.items()))
+        return found
 
     def about(self) -> dict:
         """What a bench or host needs to know of the streams, as plain data."""

@@ -152,8 +152,11 @@ class Sums(wiring.Component):
         return PlaneBuffer.latency + self.array.latency + self.counts.delay + Accumulator.latency
 
     def loadables(self, name: str) -> list[Loadable]:
-        """What can be loaded, with ``bounds``: the word lines, the constants and, of an emulated
-        array, the settings of the read errors."""
+        """What can be loaded: with ``bounds`` the word lines and the constants, and of an emulated
+        array the settings of the read errors."""
+        settings = [self.array.settings(name)] if "i_errors" in self.array.signature.members else []
+        if not self.loadable:
+            return settings
         layer, width = self.layer, self.constant_shape.width
         bits = self.array.contents.shape[1]
         lines = Target(f"{name} word lines", "word lines", layer.rows, bits, 0, 1, 1)
@@ -161,13 +164,11 @@ class Sums(wiring.Component):
         low, high = self.constant_range
         constants = Target(f"{name} constants", "constants", layer.groups, group, low, high, width)
         values = self.constants.reshape(layer.groups, layer.neurons)
-        found = [
+        return [
             Loadable(lines, self.array.contents, self.array.i_program),
             Loadable(constants, values, self.i_constants),
+            *settings,
         ]
-        if "i_errors" in self.array.signature.members:
-            found.append(self.array.settings(name))
-        return found
 
     def elaborate(self, platform):
         m = Module()
