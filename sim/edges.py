@@ -4,11 +4,6 @@
 The AXI agents are those of ``cocotbext-axi``, not ours, so that two readings of the standards meet.
 """
 
-import json
-import os
-import signal
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +11,8 @@ from typing import Any
 import numpy as np
 
 from . import packets, toolchain
-from .harness import Simulator, compiled_at
-from .ports import read
-from .results import BuildError, Hang, SimulationError
-
-_JOB = "twincell.sim.cocotb_job"
+from .bench_run import run_bench
+from .harness import Simulator
 
 
 def play(
@@ -52,44 +44,16 @@ def play(
     SimulationError
         When the bench fails; the message ends with the simulator's last lines.
     """
-    toolchain.cocotb()
     if find_spec("cocotbext.axi") is None:
         raise toolchain.ToolMissing("cocotbext-axi", toolchain.pip_install("cocotbext-axi"))
     packets.edge(build)
-    work = Path(work).absolute()
-    work.mkdir(parents=True, exist_ok=True)
-    (work / "verdict.json").unlink(missing_ok=True)
-    np.savez(work / "vectors.npz", allow_pickle=False, **vectors)
-    job = {
-        "simulator": simulator,
-        "bench": f"twincell.sim.benches.{bench}",
-        "build": str(Path(build).absolute()),
-        "cache": str(compiled_at(read(build), simulator)),
-        "waves": str(work / "waves"),
-        "seed": seed,
-        "options": options or {},
-    }
-    (work / "job.json").write_text(json.dumps(job, indent=2) + "\n")
-    log = work / "simulation.log"
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            [sys.executable, "-m", _JOB, str(work / "job.json")],
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = child.wait(timeout)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)  # the simulator is its child
-            child.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Hang(f"The simulator was ended after {timeout:g} s") from None
-            raise
-    if code != 0:
-        said = log.read_text(errors="replace").splitlines()[-25:]
-        kind = SimulationError if code == 1 else BuildError
-        raise kind("\n".join([f"{bench} on {simulator} failed (exit {code}, seed {seed}):", *said]))
-    return json.loads((work / "verdict.json").read_text())
+    return run_bench(
+        build,
+        bench,
+        vectors,
+        work,
+        simulator=simulator,
+        seed=seed,
+        options=options,
+        timeout=timeout,
+    )

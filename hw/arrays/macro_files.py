@@ -54,8 +54,9 @@ class Beside:
 
 
 def beside(component: object) -> Beside:
-    """What belongs beside the Verilog of a component, which names its ``arrays``."""
-    arrays = [each for each in getattr(component, "arrays", ()) if isinstance(each, MacroArray)]
+    """What belongs beside the Verilog of an array, or of a component that names its ``arrays``."""
+    found = [component, *getattr(component, "arrays", ())]
+    arrays = [each for each in found if isinstance(each, MacroArray)]
     if not arrays:
         return Beside({}, {}, {})
     return Beside({STUB: stub()}, {MODEL: model()}, memories(arrays))

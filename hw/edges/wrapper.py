@@ -126,6 +126,7 @@ class Wrapper(wiring.Component):
         if not network.loadable:
             raise ValueError(f"The network {network.graph.name!r} must be loadable")
         self.network = network
+        self.arrays = network.arrays
         self.edge = edge
         self.identity = Identity.of(network, edge)
         self.registers: RegisterMap = network_registers(
