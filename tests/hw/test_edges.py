@@ -117,6 +117,7 @@ def test_scores_lie_side_by_side_and_the_label_behind(per_beat, beats, keeps, si
             ctx.set(component.i.payload.label, 3)
             ctx.set(component.i.payload.last, beat == beats - 1)
             assert ctx.get(component.o.payload.keep) == keep
+            assert ctx.get(component.o.payload.last) == (beat == beats - 1)
             octets = ctx.get(component.o.payload.bytes).to_bytes(size, "little")
             found.extend(octets[: keep.bit_length()])
 
