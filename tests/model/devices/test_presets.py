@@ -3,6 +3,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -134,3 +135,16 @@ def test_each_knob_works_in_its_direction():
     assert base.set_energy == pytest.approx(1.0 * 100e-6 * 100e-9)
     other = changed(technology=Technology(set_product=0.6))
     assert other.lrs.median == pytest.approx(6e3)
+
+
+def test_the_page_lists_every_preset_and_knob():
+    page = (Path(__file__).parents[3] / "docs" / "devices.md").read_text()
+    for chosen in PRESETS.values():
+        rates = f"{chosen.cell.error_rate():.2g} | {chosen.cell.read_error_rate():.2g}"
+        assert f"| `{chosen.name}` | {chosen.description} | {rates} |\n" in page
+    for name, kind in {**codec.CELLS, **codec.PARTS}.items():
+        for each in dataclasses.fields(kind):
+            if "unit" in each.metadata:
+                low, high, unit = (each.metadata[key] for key in ("low", "high", "unit"))
+                row = f"| {name} | `{each.name}` | {low:g} to {high:g} | {unit} |"
+                assert row in page, row
