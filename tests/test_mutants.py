@@ -24,7 +24,7 @@ from twincell.hw.network import Network
 from twincell.hw.outbox import Outbox
 from twincell.hw.plan import plan
 from twincell.hw.planes import PlaneBuffer
-from twincell.hw.popcount import Popcount
+from twincell.hw.popcount import Popcount, XnorPopcount
 from twincell.hw.sums import Reads, Sums
 from twincell.model import integer, nodes
 from twincell.model.graph import Graph
@@ -70,17 +70,17 @@ def _graph(ternary: bool) -> Graph:
     )
 
 
-def _network(ternary: bool) -> Network:
+def _network(ternary: bool, lanes: int = 4) -> Network:
     """Partial folds, partial groups and gearboxes of both directions in both layers."""
     planned = plan(graph := _graph(ternary))
     hidden, last = planned.layers
-    layers = (replace(hidden, lanes=4, neurons=3), replace(last, lanes=2, neurons=2))
+    layers = (replace(hidden, lanes=lanes, neurons=3), replace(last, lanes=2, neurons=2))
     return Network(graph, replace(planned, layers=layers, pixels_per_beat=2))
 
 
-def _seen(ternary: bool, pauses: str) -> str | None:
+def _seen(ternary: bool, pauses: str, **shape: int) -> str | None:
     """How the comparison with the reference ends: ``None`` when nothing is wrong."""
-    network, images = _network(ternary), _images()
+    network, images = _network(ternary, **shape), _images()
     try:
         observed = run(network, images, pauses=pauses)
     except Stalled:
@@ -218,6 +218,60 @@ def test_a_planted_bug_is_seen(name, monkeypatch):
     monkeypatch.setattr(place, attribute, planted(getattr(place, attribute), old, new))
     found = _reported(name in TERNARY)
     assert found is not None and re.match(how, found), f"{name}: {found}"
+
+
+# Two slices of three full adders, a lane that enters late, and one that a slice lacks.
+XNOR = {
+    "parity of one lane": (
+        "_full_adder", "self._filled(inputs[0]) ^ self._filled(inputs[1])",
+        "self._filled(inputs[0])",
+    ),
+    "parity of stored signs forgotten": (
+        "_full_adder", "total ^ signs[0] ^ signs[1]", "total ^ signs[0]",
+    ),
+    "xor for the first lanes": (
+        "_full_adder", "total ^ self._agree(signs[0], inputs[0])",
+        "total ^ ~self._agree(signs[0], inputs[0])",
+    ),
+    "carry from the wrong lane": (
+        "_full_adder", "[total, result, signs[1], inputs[1]]",
+        "[total, result, signs[1], inputs[0]]",
+    ),
+    "carry inverted": ("_full_adder", "kept = ~after", "kept = after"),
+    "xor instead of xnor": (
+        "_agree", "~(signs ^ self._filled(inputs)", "(signs ^ self._filled(inputs)",
+    ),
+    "slice miswired": ("elaborate", "self.inputs[word] for", "self.inputs[word][::-1] for"),
+    "lacking lane counted": ("_filled", "C((1 << lacking) - 1, lacking)", "C(0, lacking)"),
+    "late lane dropped": (
+        "elaborate", "list(left.word_select(", "list((left & 0).word_select(",
+    ),
+    "late lane inverted": ("elaborate", "~(late[0] ^ late[1]", "(late[0] ^ late[1]"),
+    "late lane a stage early": ("elaborate", "carry], _cut(m, late)", "carry], late"),
+    "carry a stage early": ("elaborate", "[*_cut(m, carries), carry]", "[*carries, carry]"),
+    "words a stage early": (
+        "elaborate", "_cut(m, signs[2:]), _cut(m, inputs[2:])",
+        "_cut(m, signs[2:]), inputs[2:]",
+    ),
+    "carries added without their parity": ("_digits", "a ^ b ^ c", "a | b | c"),
+    "two carries lost": ("_digits", "(a & b) | (c & (a ^ b))", "a & b & c"),
+}  # fmt: skip
+
+
+def test_the_wide_design_passes():
+    network = _network(False, lanes=PIXELS)
+    popcount = network.layers[0].sums.counts.popcount
+    assert popcount.slices == 2 and popcount.steps == 3
+    assert _seen(False, "none", lanes=PIXELS) is None
+
+
+@given_up
+@pytest.mark.parametrize("name", XNOR)
+def test_a_planted_bug_of_the_binary_count_is_seen(name, monkeypatch):
+    attribute, old, new = XNOR[name]
+    changed = planted(getattr(XnorPopcount, attribute), old, new)
+    monkeypatch.setattr(XnorPopcount, attribute, changed)
+    assert _seen(False, "none", lanes=PIXELS) in ("scores", "labels")
 
 
 @given_up
