@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Proofs over all inputs and all stalls: nothing is lost, doubled or changed while it waits.
 
+They are bounded: each holds for the cycles after reset that its depth says, 8 to 14. That is longer
+than any of these modules remembers, but it is no induction.
+
 Every proof has its counterpart, a design with a planted bug for which it must fail.
 """
 
