@@ -25,7 +25,7 @@ from . import toolchain
 from .images import codec
 from .native import default_hang_after
 from .ports import Ports, read
-from .results import BuildError, Hang, Pauses, Played, Result, SimulationError
+from .results import BuildError, Hang, Pauses, Played, Prologue, Result, SimulationError
 
 Simulator = Literal["icarus", "verilator"]
 
@@ -39,6 +39,7 @@ def run(
     *,
     simulator: Simulator = "icarus",
     expected_labels: np.ndarray | None = None,
+    prologue: Prologue | None = None,
     pauses: Pauses | None = None,
     seed: int = 0,
     waves: bool | None = None,
@@ -53,6 +54,7 @@ def run(
     build : directory of the Verilog and its ``ports.json``
     images : unsigned integers (N, ...), N > 0
     expected_scores : (N, classes); labels default to the lowest index of the greatest score
+    prologue : payloads that are played into stream ``load`` before the first image
     pauses, seed : random pauses on both sides; none by default
     waves : ``None`` keeps a waveform of a run that failed, ``True`` of any, ``False`` of none
     work : directory for vectors, logs and waveforms; ``<build>/sim-<simulator>`` by default. Runs
@@ -76,11 +78,14 @@ def run(
     total = len(images)
     if total == 0 or expected.shape != (total, network.classes):
         raise ValueError(f"Expected scores ({total}, {network.classes}), not {expected.shape}")
+    vectors = {"beats": network.encode(images), "scores": expected, "labels": labels}
+    if prologue is not None:
+        vectors["load"] = network.ports.stream("load").from_integers(prologue(0))
     job = _Job(
         ports=network.ports,
         simulator=simulator,
         bench="network",
-        vectors={"beats": network.encode(images), "scores": expected, "labels": labels},
+        vectors=vectors,
         beats_per_answer=network.output_beats,
         expect=total * network.output_beats,
         pauses=pauses,

@@ -19,7 +19,8 @@ import numpy as np
 
 from .images import codec
 from .player import Player, compile_player
-from .results import BuildError, Hang, Pauses, Played, Result, SimulationError
+from .ports import Ports
+from .results import BuildError, Hang, Pauses, Played, Prologue, Result, SimulationError
 
 DRAIN = 256  # cycles in which surplus beats are looked for
 MAX_SLICES, MIN_SLICE = 64, 32
@@ -31,6 +32,7 @@ def run(
     build: Path,
     images: np.ndarray,
     *,
+    prologue: Prologue | None = None,
     workers: int | None = None,
     pauses: Pauses | None = None,
     seed: int = 0,
@@ -43,6 +45,8 @@ def run(
     ----------
     build : directory of the Verilog and its ``ports.json``
     images : unsigned integers (N, ...), N > 0, of the network's number of pixels
+    prologue : payloads that are played into stream ``load`` before an image of this index comes as
+        the first after a reset; images are cut into slices that each begin so
     workers : processes at once; all cores by default
     pauses, seed : random pauses on both sides; none by default
     progress : called with the images done and their total, in the caller's thread
@@ -73,6 +77,7 @@ def run(
             seed=_seed(seed, index),
             hang_after=hang_after or default_hang_after(network.planned_cycles),
             what=f"images {a} to {b - 1}, {pauses}, seed {seed}",
+            load=_loaded(network.ports, prologue, a),
         )
         for index, (a, b) in enumerate(bounds)
     ]
@@ -99,6 +104,7 @@ def trace(
     index: int,
     vcd: Path,
     *,
+    prologue: Prologue | None = None,
     pauses: Pauses | None = None,
     seed: int = 0,
     hang_after: int | None = None,
@@ -120,6 +126,7 @@ def trace(
         seed=_seed(seed, number),
         hang_after=hang_after or default_hang_after(network.planned_cycles),
         what=f"image {index}, seed {seed}",
+        load=_loaded(network.ports, prologue, a),
         extra=(f"vcd={vcd}", f"image={index - a}"),
     )
     job.execute()
@@ -158,6 +165,11 @@ def default_hang_after(planned_cycles: int | None) -> int:
     return 10_000 + 64 * (planned_cycles or 100_000)
 
 
+def _loaded(ports: Ports, prologue: Prologue | None, image: int) -> np.ndarray | None:
+    """Beats of ``load``, uint8 (beats, bytes)."""
+    return None if prologue is None else ports.stream("load").from_integers(prologue(image))
+
+
 def _seed(seed: int, index: int) -> int:
     state = np.random.SeedSequence(seed, spawn_key=(index,)).generate_state(1, np.uint64)
     return int(state[0])
@@ -176,23 +188,25 @@ class _Job:
         seed: int,
         hang_after: int,
         what: str,
+        load: np.ndarray | None = None,
         extra: tuple[str, ...] = (),
     ):
         self.player, self.beats, self.expect, self.image = player, beats, expect, image
         self.pauses, self.seed, self.hang_after = pauses, seed, hang_after
-        self.what, self.extra = what, extra
+        self.what, self.load, self.extra = what, load, extra
         self.done = 0  # images so far, for the progress report
         self._child: subprocess.Popen | None = None
         self._stopped = False
         self._lock = threading.Lock()
 
-    def arguments(self, source: Path, sink: Path) -> list[str]:
+    def arguments(self, source: Path, sink: Path, load: Path) -> list[str]:
         """The player's command line."""
         scaled = {k: int(getattr(self.pauses, k) * 2**32) for k in ("source", "sink")}
         return [
             str(self.player.binary),
             f"in={source}",
             f"out={sink}",
+            f"load={load if self.load is not None else ''}",
             f"expect={self.expect}",
             f"image_in={self.image[0]}",
             f"image_out={self.image[1]}",
@@ -207,13 +221,15 @@ class _Job:
     def execute(self) -> tuple[dict[str, int], bytes]:
         """Runs the player; its closing figures and the beats that it wrote."""
         with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
-            source, sink = Path(scratch) / "in", Path(scratch) / "out"
+            source, sink, load = (Path(scratch) / name for name in ("in", "out", "load"))
             self.beats.tofile(source)
+            if self.load is not None:
+                self.load.tofile(load)
             with self._lock:
                 if self._stopped:
                     raise SimulationError("The run was stopped")
                 self._child = subprocess.Popen(
-                    self.arguments(source, sink),
+                    self.arguments(source, sink, load),
                     cwd=self.player.ports.directory,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,

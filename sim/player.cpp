@@ -3,9 +3,11 @@
 //
 // The wrapper module around the top has the ports clk, rst, i_payload, i_valid, i_ready, o_payload,
 // o_valid and o_ready. IN_BYTES and OUT_BYTES are the bytes of a beat, IN_MASK masks the last one.
+// Where LOAD_BYTES is not 0 there is a stream load as well, into which a file is played first.
 //
 // Arguments, all of the form key=value:
 //   in, out         file of input beats; file of output beats, each after its 8-byte cycle stamp
+//   load            file of beats that are loaded before the first input beat
 //   expect          output beats to wait for; image_in, image_out: beats of one image
 //   idle, stall     probability of a pause of the source and of the sink, in 2^-32
 //   seed            of the pauses
@@ -47,10 +49,10 @@ struct Random {
 };
 
 // Ports are integers up to 64 bits and arrays of 32-bit words beyond; both are little-endian here.
-template <class Port> void load(Port& port, const uint8_t* bytes) {
+template <class Port> void put(Port& port, const uint8_t* bytes, size_t size) {
     if constexpr (std::is_integral_v<Port>) port = 0;
     else for (size_t i = 0; i < sizeof(Port) / 4; i++) port[i] = 0;
-    std::memcpy(&port, bytes, IN_BYTES);
+    std::memcpy(&port, bytes, size);
 }
 
 static Bytes read_file(const std::string& name) {
@@ -64,6 +66,28 @@ static Bytes read_file(const std::string& name) {
     std::fclose(file);
     if (got != content.size()) std::exit(2);
     return content;
+}
+
+// Plays a file into stream load; false when the top does not take it.
+static bool load_all(Vplayer& top, const std::string& name, uint64_t patience) {
+#if LOAD_BYTES
+    const Bytes beats = name.empty() ? Bytes() : read_file(name);
+    uint64_t waited = 0;
+    for (size_t at = 0; at < beats.size();) {
+        put(top.load_payload, &beats[at], LOAD_BYTES);
+        top.load_valid = 1;
+        top.clk = 0;
+        top.eval();
+        const bool taken = top.load_ready;
+        top.clk = 1;
+        top.eval();
+        if (taken) at += LOAD_BYTES;
+        waited = taken ? 0 : waited + 1;
+        if (waited > patience) return false;
+    }
+    top.load_valid = 0;
+#endif
+    return true;
 }
 
 class Waves {
@@ -122,12 +146,19 @@ int main(int argc, char** argv) {
 
     top->i_valid = 0;
     top->o_ready = 0;
+#if LOAD_BYTES
+    top->load_valid = 0;
+#endif
     top->rst = 1;
     for (int half = 0; half < 8; half++) {
         top->clk = half & 1;
         top->eval();
     }
     top->rst = 0;
+    if (!load_all(*top, given["load"], quiet_limit)) {
+        std::printf("stream load takes nothing\n");
+        return 1;
+    }
 
     uint64_t cycle = 0, sent = 0, received = 0, quiet = 0, end = 0, broken = 0;
     bool offering = false, taken = false, stalled = false, hung = false;
@@ -137,13 +168,13 @@ int main(int argc, char** argv) {
     for (;; cycle++) {
         // Once offered, a beat stays until it is taken.
         if (!offering && sent < count && !source.chance(idle)) {
-            load(top->i_payload, &beats[sent * IN_BYTES]);
+            put(top->i_payload, &beats[sent * IN_BYTES], IN_BYTES);
             offering = true;
         } else if (!offering && taken) {
             // Without a beat the payload is the last one's opposite, so that nobody relies on it.
             for (size_t i = 0; i < IN_BYTES; i++) garbage[i] = ~beats[(sent - 1) * IN_BYTES + i];
             garbage[IN_BYTES - 1] &= IN_MASK;
-            load(top->i_payload, garbage);
+            put(top->i_payload, garbage, IN_BYTES);
         }
         top->i_valid = offering;
         top->o_ready = !sink.chance(stall);

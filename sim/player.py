@@ -30,6 +30,10 @@ _VERILATOR_FLAGS = (
 )
 # Hashes of weights stand there, and networks of one shape should share one compilation.
 _HEADER = re.compile(r"\A(//.*\n)+")
+_EDGES = {
+    "in": "  input [{1}:0] {0}_payload, input {0}_valid, output {0}_ready",
+    "out": "  output [{1}:0] {0}_payload, output {0}_valid, input {0}_ready",
+}
 _OPTIMISE = "-O2 -march=native"  # -O3 compiles twice as long for a few percent
 
 
@@ -73,9 +77,10 @@ def _wrapper(ports: Ports) -> str:
     i, o = ports.stream("i"), ports.stream("o")
     if (i.direction, o.direction) != ("in", "out"):
         raise BuildError(f"{ports.top}: stream i must be an input and o an output")
+    played = {name: ports.streams[name] for name in ("i", "o", "load") if name in ports.streams}
     pins = [(ports.clock, "clk"), (ports.reset, "rst")]
-    pins += [(getattr(i, each), f"i_{each}") for each in ("payload", "valid", "ready")]
-    pins += [(getattr(o, each), f"o_{each}") for each in ("payload", "valid", "ready")]
+    for name, each in played.items():
+        pins += [(getattr(each, p), f"{name}_{p}") for p in ("payload", "valid", "ready")]
     pins += [(n, f"{p['width']}'d0") for n, p in ports.others.items() if p["direction"] == "in"]
     connections = ", ".join(f".{name}({pin})" for name, pin in pins if name)
     constants = [
@@ -83,11 +88,11 @@ def _wrapper(ports: Ports) -> str:
         for wire, name in (("i_ready", i.ready), ("o_valid", o.valid))
         if name is None
     ]
+    edges = [_EDGES[each.direction].format(name, each.width - 1) for name, each in played.items()]
     return "\n".join(
         [
             f"module {WRAPPER}(input clk, input rst,",
-            f"  input [{i.width - 1}:0] i_payload, input i_valid, output i_ready,",
-            f"  output [{o.width - 1}:0] o_payload, output o_valid, input o_ready);",
+            ",\n".join(edges) + ");",
             *constants,
             f"{ports.top} top ({connections});",
             "endmodule\n",
@@ -98,7 +103,8 @@ def _wrapper(ports: Ports) -> str:
 def _flags(ports: Ports, trace: bool) -> tuple[str, ...]:
     i, o = ports.stream("i"), ports.stream("o")
     mask = 0xFF >> (-i.width % 8)
-    sizes = f"-DIN_BYTES={i.bytes} -DOUT_BYTES={o.bytes} -DIN_MASK={mask}"
+    load = ports.streams["load"].bytes if "load" in ports.streams else 0
+    sizes = f"-DIN_BYTES={i.bytes} -DOUT_BYTES={o.bytes} -DIN_MASK={mask} -DLOAD_BYTES={load}"
     return ("-CFLAGS", sizes + (" -DTRACE" if trace else ""), *(["--trace"] if trace else []))
 
 

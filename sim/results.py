@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What a simulation is asked for and what it hands back, the same for every simulator."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+# Payloads that are played into stream ``load`` before an image that comes first after a reset, for
+# the index of that image.
+Prologue = Callable[[int], list[int]]
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,21 @@ from pathlib import Path
 
 import numpy as np
 
+from .hw.arrays.emulated import EmulatedArrays
 from .hw.network import Network
-from .hw.plan import Arrangement, Budget
+from .hw.plan import Arrangement, Budget, Plan
 from .hw.plan import plan as make_plan
 from .hw.verilog import emit
-from .model import integer
+from .injection import Injection
+from .model import error_store, integer
+from .model.errors import ErrorMap, ReadOrder
 from .model.graph import Graph
 from .networks import RANDOM, UsageError, load, random_images, test_set
 from .sim import harness, native
-from .sim.results import SWEEP, Pauses, Result, SimulationError
+from .sim.results import SWEEP, Pauses, Prologue, Result, SimulationError
 
 SIMULATORS = ("verilator", "icarus", "native")
+ARRAYS = ("digital", "emulated")
 PAUSES = dict(zip(("none", "source", "sink", "both"), SWEEP, strict=True))
 
 STEADY_IMAGES = 16  # fewer may not show the steady state
@@ -47,6 +51,27 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Injected:
+    """The errors of a run.
+
+    Parameters
+    ----------
+    ber, transient, device, file : what was asked for, see :class:`~.injection.Injection`
+    digest : SHA-256 of the errors
+    synapses : sensed wrong, by the node's index
+    reads : bits that read errors flipped in columns in use, by the node's index
+    """
+
+    ber: float | None
+    transient: float | None
+    device: str | None
+    file: str | None
+    digest: str
+    synapses: dict[int, int]
+    reads: dict[int, int]
+
+
+@dataclass(frozen=True)
 class Verification:
     """What a simulation of the generated Verilog showed.
 
@@ -56,6 +81,7 @@ class Verification:
 
     network: str
     simulator: str
+    array: str
     data: str
     images: int
     scores: int
@@ -72,12 +98,16 @@ class Verification:
     simulation_seconds: float
     pauses: str
     seed: int
+    errors: Injected | None
     first_difference: Difference | None
 
     @property
     def as_planned(self) -> bool | None:
-        """Whether the measured cycles equal the plan; ``None`` with pauses or few images."""
+        """Whether the measured cycles equal the plan; ``None`` with pauses, with few images, or
+        with read errors, which take cycles of their own."""
         measured = self.cycles_per_image
+        if self.errors is not None and self.errors.reads:
+            return None
         if self.pauses != "none" or measured is None or self.images < STEADY_IMAGES:
             return None
         return measured == self.planned_cycles_per_image
@@ -100,6 +130,8 @@ def verify(
     budget: Budget | None = None,
     dataset: str | None = None,
     directory: Path | None = None,
+    array: str | None = None,
+    injection: Injection | None = None,
     pauses: str = "none",
     seed: int = 0,
     progress: Progress | None = None,
@@ -115,6 +147,8 @@ def verify(
     images : how many of the test images, from the first; by default all, or 100 random ones
     simulator : ``verilator`` and ``icarus`` through cocotb, or ``native`` for whole test sets
     dataset, directory : which images, and where their files are; see :func:`.networks.test_set`
+    array : one of ARRAYS; by default digital, or emulated where there are read errors
+    injection : the errors of the memory
     pauses : random pauses of the source, the sink or both
     seed : of the pauses, and of random images
     progress : called with images done and their number
@@ -125,20 +159,27 @@ def verify(
     _choice("simulator", simulator, SIMULATORS)
     _choice("pauses", pauses, PAUSES)
     graph = load(net)
+    injection = injection or Injection()
+    errors = injection.errors(graph)
+    array = _array(array, errors)
     case = _case(net, graph, images, dataset, directory, seed)
-    network = Network(graph, make_plan(graph, budget))
-    golden, torch_scores = _references(graph, case.images)
-    replay = _replay_command(net, case, simulator, budget, dataset, directory, pauses, seed)
+    network = _network(graph, make_plan(graph, budget), array, errors)
+    golden, torch_scores, flips = _references(graph, case.images, errors, network.plan.read_order)
+    chosen = ["--array", array, *injection.options] if array != "digital" or errors else []
+    replay = _replay_command(net, case, simulator, budget, dataset, directory, chosen, pauses, seed)
     with _kept_on_failure(replay) as folder:
         start = time.perf_counter()
         emit(network, folder, name=graph.name, about={"network": network.about()})
         emitted = time.perf_counter() - start
-        result = _simulate(folder, case, golden, simulator, PAUSES[pauses], seed, progress)
+        run = _Run(
+            folder, case, golden, simulator, _prologue(network, errors), PAUSES[pauses], seed
+        )
+        result = run.simulate(progress)
         wrong = result.mismatches(golden) | (golden != torch_scores)
         first = None
         if wrong.any():
             image = int(np.flatnonzero(wrong.any(axis=1))[0])
-            waves = _waves(folder, result, case, image)
+            waves = run.waves(result, image)
             first = Difference(
                 image=image,
                 hardware=result.scores[image].tolist(),
@@ -153,6 +194,7 @@ def verify(
     return Verification(
         network=graph.name,
         simulator=simulator,
+        array=array,
         data=case.source,
         images=len(case.images),
         scores=golden.size,
@@ -169,6 +211,7 @@ def verify(
         simulation_seconds=result.seconds,
         pauses=pauses,
         seed=seed,
+        errors=_injected(injection, errors, graph, flips),
         first_difference=first,
     )
 
@@ -223,33 +266,89 @@ def _choice(name: str, value: str, allowed: Iterable[str]) -> None:
         raise UsageError(f"The {name} is one of {', '.join(allowed)}, not {value!r}")
 
 
-def _references(graph: Graph, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores by the packed interpreter and by torch."""
+def _array(asked: str | None, errors: ErrorMap | None) -> str:
+    """The kind of array: the one asked for, or one that can do what is injected."""
+    transient = errors is not None and errors.transient
+    if asked is None:
+        return "emulated" if transient else "digital"
+    _choice("array", asked, ARRAYS)
+    if asked == "digital" and transient:
+        raise UsageError("A digital array has no read errors; use --array emulated")
+    return asked
+
+
+def _network(graph: Graph, plan: Plan, array: str, errors: ErrorMap | None) -> Network:
+    """The hardware, its memory holding what is sensed."""
+    sensed = graph if errors is None else errors.sensed(graph)
+    if array == "digital":
+        return Network(sensed, plan)
+    # Rates and seeds are loaded, so that all of them share one compilation.
+    return Network(sensed, plan, arrays=EmulatedArrays())
+
+
+def _prologue(network: Network, errors: ErrorMap | None) -> Prologue | None:
+    """What is loaded before the first image."""
+    if errors is None or not errors.transient:
+        return None
+    return lambda image: network.read_error_lines(errors, image)
+
+
+def _references(
+    graph: Graph, images: np.ndarray, errors: ErrorMap | None, order: ReadOrder
+) -> tuple[np.ndarray, np.ndarray, dict[int, int]]:
+    """Scores by the packed interpreter and by torch, and the flips that read errors made."""
     from .model import reference  # torch takes seconds to import
 
-    return integer.scores(graph, images), reference.scores(graph, images).numpy()
+    interpreter = integer.Interpreter(graph, errors=errors, order=order)
+    golden = interpreter.scores(images)
+    torch_scores = reference.scores(graph, images, errors=errors, order=order).numpy()
+    return golden, torch_scores, interpreter.read_flips()
 
 
-def _simulate(
-    build: Path,
-    case: _Case,
-    golden: np.ndarray,
-    simulator: str,
-    pauses: Pauses,
-    seed: int,
-    progress: Progress | None,
-) -> Result:
-    if simulator == "native":
-        return native.run(build, case.images, pauses=pauses, seed=seed, progress=progress)
-    return harness.run(build, case.images, golden, simulator=simulator, pauses=pauses, seed=seed)
+def _injected(
+    injection: Injection, errors: ErrorMap | None, graph: Graph, reads: dict[int, int]
+) -> Injected | None:
+    if errors is None:
+        return None
+    return Injected(
+        ber=injection.ber,
+        transient=injection.transient,
+        device=injection.device,
+        file=None if injection.file is None else str(injection.file),
+        digest=error_store.digest(errors),
+        synapses=errors.flips(graph),
+        reads=reads,
+    )
 
 
-def _waves(folder: Path, result: Result, case: _Case, image: int) -> Path | None:
-    """A waveform of a wrong image: the harness has made one, the native runner is asked for it."""
-    if result.simulator != "native":
-        return result.waves
-    vcd = folder / f"image{image}.vcd"
-    return native.trace(folder, case.images, image, vcd, pauses=result.pauses, seed=result.seed)
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One simulation of the Verilog in a directory."""
+
+    build: Path
+    case: _Case
+    golden: np.ndarray
+    simulator: str
+    prologue: Prologue | None
+    pauses: Pauses
+    seed: int
+
+    def simulate(self, progress: Progress | None) -> Result:
+        """Plays all images."""
+        options = {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
+        images = self.case.images
+        if self.simulator == "native":
+            return native.run(self.build, images, progress=progress, **options)
+        return harness.run(self.build, images, self.golden, simulator=self.simulator, **options)
+
+    def waves(self, result: Result, image: int) -> Path | None:
+        """A waveform of a wrong image: the harness has made one, the native runner is asked for
+        it."""
+        if self.simulator != "native":
+            return result.waves
+        vcd = self.build / f"image{image}.vcd"
+        options = {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
+        return native.trace(self.build, self.case.images, image, vcd, **options)
 
 
 def _replay_command(
@@ -259,6 +358,7 @@ def _replay_command(
     budget: Budget | None,
     dataset: str | None,
     directory: Path | None,
+    chosen: list[object],
     pauses: str,
     seed: int,
 ) -> str:
@@ -277,4 +377,4 @@ def _replay_command(
         words += ["--dataset", dataset]
     if directory is not None:
         words += ["--data", directory]
-    return shlex.join(str(word) for word in [*words, "--pauses", pauses, "--seed", seed])
+    return shlex.join(map(str, [*words, *chosen, "--pauses", pauses, "--seed", seed]))

@@ -58,6 +58,7 @@ class Bench:
         watch_i = StreamMonitor(self.dut, self.clock, i, self.entered, self._breach, patient=True)
         watch_o = StreamMonitor(self.dut, self.clock, o, self._left, self._breach)
         await self._reset()
+        await self._load()
         self.start = get_sim_time("ns")
         # The input monitor runs first: an image has entered before it can leave at the same edge.
         for task in (watch_i.run(), watch_o.run(), sink.run()):
@@ -89,6 +90,15 @@ class Bench:
         await ClockCycles(self.clock, RESET_CYCLES, RisingEdge)
         if reset is not None:
             reset.value = 0
+
+    async def _load(self) -> None:
+        """Plays the job's prologue into stream ``load``."""
+        if "load" not in self.ports.streams:
+            return
+        load = self.ports.stream("load")
+        loader = StreamSource(self.dut, self.clock, load, Random(f"{self.job['seed']} load"))
+        if "load" in self.vectors:
+            await loader.send(load.integers(self.vectors["load"]))
 
     async def _wait(self, moves) -> None:
         """Until all beats have left, something broke, or nothing moves any more."""

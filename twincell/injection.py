@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which bit errors a run injects: from rates, from a device, or from a file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .model import error_store
+from .model.devices.presets import preset
+from .model.errors import LEAST_READ_RATE, MOST_RATE, ErrorMap
+from .model.graph import Graph
+from .networks import UsageError
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Errors to inject into a network's memory.
+
+    Parameters
+    ----------
+    ber : mean rate of persistent errors, 0 to 0.5
+    transient : rate of read errors, 0 or 2^-24 to 0.5
+    device : a preset, whose cell gives the persistent errors and the rate of read errors; a rate
+        below 2^-24 counts as none
+    file : errors that were saved; nothing else goes with it
+    seed : of the errors, 0 to ``2^64 - 1``
+
+    Raises ``UsageError`` for rates out of range, an unknown device, and what does not go together.
+    """
+
+    ber: float | None = None
+    transient: float | None = None
+    device: str | None = None
+    file: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self):
+        given = [name for name in ("ber", "transient", "device") if getattr(self, name) is not None]
+        if self.file is not None and given:
+            raise UsageError(f"A file of errors already has rates; leave out --{given[0]}")
+        if self.device is not None and self.ber is not None:
+            raise UsageError("A device has its own rate of errors; leave out --ber or --device")
+        for name, least in (("ber", 0.0), ("transient", LEAST_READ_RATE)):
+            rate = getattr(self, name)
+            if rate is not None and rate != 0 and not least <= rate <= MOST_RATE:
+                low = f"0 or {least:g}" if least else "0"
+                raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
+        if self.device is not None:
+            try:
+                preset(self.device)
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+
+    def errors(self, graph: Graph) -> ErrorMap | None:
+        """The errors of one programming of ``graph``, ``None`` when nothing is injected.
+
+        Raises ``UsageError`` when a device's states are not those of the weights, or when a file's
+        errors are of another network, and ``GraphError`` for a malformed file.
+        """
+        if self.file is not None:
+            errors = error_store.load(self.file)
+            try:
+                errors.sensed(graph)
+            except ValueError as error:
+                raise UsageError(f"{self.file}: {error}") from None
+            return errors
+        if not (self.ber or self.transient or self.device):
+            return None
+        persistent, transient = self.ber or 0.0, self.transient
+        if self.device is not None:
+            persistent, read = device_rates(self.device, graph)
+            transient = read if transient is None else transient
+        return ErrorMap.draw(graph, self.seed, persistent=persistent, transient=transient or 0.0)
+
+    @property
+    def options(self) -> list[object]:
+        """The words of a command line that ask for it, the seed left out."""
+        values = (
+            ("ber", self.ber),
+            ("transient", self.transient),
+            ("device", self.device),
+            ("errors", self.file),
+        )
+        return [
+            word for name, value in values if value is not None for word in (f"--{name}", value)
+        ]
+
+
+def device_rates(name: str, graph: Graph) -> tuple[np.ndarray, float]:
+    """A preset's probability of each sensed state given the programmed one, and its rate of read
+    errors, 0 when below what the generator of read errors can do.
+
+    Raises ``UsageError`` when the cell's states are not those of the network's weights.
+    """
+    cell = preset(name).cell
+    for index, node in enumerate(graph.nodes):
+        weights = getattr(node, "weights", None)
+        if weights is not None and len(cell.states) != (3 if weights.ternary else 2):
+            kind = "ternary" if weights.ternary else "binary"
+            raise UsageError(
+                f"{name} has {len(cell.states)} states, but node {index} of {graph.name} has "
+                f"{kind} weights"
+            )
+    read = cell.read_error_rate()
+    return cell.transitions(), read if read >= LEAST_READ_RATE else 0.0
