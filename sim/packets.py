@@ -5,32 +5,17 @@ The layout is read from the ``edge`` entry of ``ports.json``. A packet is one ro
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 
+from ..hw.edges.packets import PacketLayout
 from .ports import PortsError, read
 
 
-@dataclass(frozen=True)
-class PacketCodec:
-    """Translates between images and the packets of one wrapped network; the sizes are those of
-    :class:`~twincell.hw.edges.packets.PacketLayout`."""
-
-    pixels: int
-    pixel_bits: int
-    pixel_bytes: int
-    pixels_per_beat: int
-    input_beats: int
-    classes: int
-    score_bytes: int
-    label_bytes: int
-
-    @property
-    def packet_bytes(self) -> int:
-        """Bytes of a packet out."""
-        return self.classes * self.score_bytes + self.label_bytes
+class PacketCodec(PacketLayout):
+    """Translates between images and the packets of one wrapped network."""
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Unsigned pixels (N, ...) to packets, uint8 (N, bytes); pixels beyond the last are 0."""
@@ -75,7 +60,7 @@ def edge(build: Path) -> dict:
 def codec(build: Path) -> PacketCodec:
     """The codec of a build directory."""
     sizes = edge(build)["packets"]
-    return PacketCodec(**{name: sizes[name] for name in PacketCodec.__dataclass_fields__})
+    return PacketCodec(**{each.name: sizes[each.name] for each in fields(PacketCodec)})
 
 
 def registers(build: Path) -> dict[str, dict]:

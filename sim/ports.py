@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-FORMAT = "twincell.ports"
-VERSION = 1
+from ..hw.ports import FORMAT, VERSION
+
 PORTS_FILE = "ports.json"
 
 

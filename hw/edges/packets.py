@@ -59,6 +59,11 @@ class PacketLayout:
         full = self.scores_per_beat * self.score_bytes if self.output_beats > 1 else 0
         return max(full, self.label_offset + self.label_bytes)
 
+    @property
+    def packet_bytes(self) -> int:
+        """Bytes of a packet out."""
+        return self.classes * self.score_bytes + self.label_bytes
+
     def as_dict(self) -> dict:
         """Plain data, for ports.json."""
         return {
@@ -66,7 +71,7 @@ class PacketLayout:
             "input_bytes": self.input_bytes,
             "output_bytes": self.output_bytes,
             "label_offset": self.label_offset,
-            "packet_bytes": self.classes * self.score_bytes + self.label_bytes,
+            "packet_bytes": self.packet_bytes,
         }
 
 

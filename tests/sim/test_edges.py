@@ -171,7 +171,10 @@ def test_bare_streams_have_no_packets(tmp_path):
 
 
 def test_the_packet_codec_refuses_what_does_not_fit():
-    codec = packets.PacketCodec(3, 4, 1, 2, 2, 5, 2, 1)
+    codec = packets.PacketCodec(
+        pixels=3, pixel_bits=4, pixel_bytes=1, pixels_per_beat=2, input_beats=2, classes=5,
+        score_bits=16, score_bytes=2, scores_per_beat=5, output_beats=1, label_bytes=1,
+    )  # fmt: skip
     assert codec.encode(np.array([[1, 2, 15]])).tolist() == [[1, 2, 15, 0]]
     scores, labels = codec.decode(np.array([[1, 0, 255, 255, 0, 128, 2, 1, 0, 0, 3]], np.uint8))
     assert scores.tolist() == [[1, -1, -32768, 258, 0]] and labels.tolist() == [3]
