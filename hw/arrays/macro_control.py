@@ -141,7 +141,7 @@ class MacroControl(wiring.Component):
             self._read_states(m)
             self._pulse_states(m, bl, blb)
             self._decide_states(m)
-        self.state = states.state
+        self.state, self.states = states.state, states.decoding
         self._register_pins(m)
         self._results(m)
         return m

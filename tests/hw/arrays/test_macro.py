@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
-from tests.support.macro import Socket, in_socket
 from tests.support.simulate import PAUSES, play
 from twincell.hw.arrays.digital import DigitalArray
 from twincell.hw.arrays.macro import MacroArray, ReadErrors
 from twincell.hw.arrays.macro_model import MacroModel
+from twincell.hw.arrays.macro_socket import Socket, in_socket
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.model.generators import error_positions, gap_table, start, start_of_image
 

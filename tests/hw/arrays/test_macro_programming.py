@@ -8,9 +8,10 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
-from tests.support.macro import INPUTS, Socket, in_socket, program, read, simulate
+from tests.support.macro import program, read, simulate
 from twincell.hw.arrays.macro import MacroArray, ProgramErrors
 from twincell.hw.arrays.macro_model import MacroModel, undefined_bit
+from twincell.hw.arrays.macro_socket import INPUTS, Socket, in_socket
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.model.generators import start
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
-from tests.support.macro import Socket, in_socket
 from tests.support.simulate import play
 from twincell.hw.arrays.macro import MacroArray
 from twincell.hw.arrays.macro_model import MacroModel
+from twincell.hw.arrays.macro_socket import Socket, in_socket
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.hw.chip.design import REFERENCE, Design, DesignError, Mode
 from twincell.hw.chip.layer import TileLayer, digital_module
