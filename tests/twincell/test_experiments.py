@@ -81,6 +81,9 @@ def test_ternary_errors_are_of_neighbours(quick):
     record, _ = quick("ternary-errors")
     ours = {finding["quantity"]: finding["ours"] for finding in record["findings"]}
     assert ours["share of errors other than 0 read as +-1, equally likely weights"] < 1e-3
+    others = next(table for table in record["tables"] if table["title"].startswith("Other"))
+    swaps = [row[-1] for row in others["rows"]]
+    assert swaps == sorted(swaps) and swaps[0] < 0.02 < 0.1 < swaps[-1] < 0.15
     windows = next(table for table in record["tables"] if table["title"].startswith("Sense times"))
     widths = [row[3] for row in windows["rows"]]
     assert widths == sorted(widths, reverse=True)  # wider at a lower supply
