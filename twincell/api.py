@@ -17,6 +17,7 @@ from .model import data as datasets
 from .model.graph import Graph
 from .model.recipe import Recipe
 from .networks import UsageError, load, recipe_path, zoo
+from .sweeps.sweep import Sweep, sweep
 from .verification import Progress, Verification, verify
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Plan",
     "PlanError",
     "Progress",
+    "Sweep",
     "Proof",
     "UsageError",
     "Verification",
@@ -38,6 +40,7 @@ __all__ = [
     "load",
     "plan",
     "prove",
+    "sweep",
     "train",
     "verify",
     "zoo",

@@ -209,6 +209,54 @@ def verify(
 
 
 @app.command()
+def sweep(
+    net: Net,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory of ledger and results.")],
+    ber: Annotated[str, typer.Option(help="Rates of persistent errors: 1e-3,1e-2.")] = "",
+    transient: Annotated[str, typer.Option(help="Rates of read errors.")] = "",
+    device: Annotated[str, typer.Option(help="Devices instead, by name.")] = "",
+    knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
+    maps: Annotated[int, typer.Option(help="Error maps of each point.")] = 20,
+    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    data: Data = None,
+    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all errors.")] = 0,
+    workers: Annotated[int | None, typer.Option(help="Processes (default: a core each).")] = None,
+    dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler instead.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the ledger has.")] = False,
+    lanes: Lanes = None,
+    rate: Rate = None,
+    clock: Clock = 100.0,
+    arrangement: Arranged = "columns",
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy against error rate. An interrupted sweep continues where it stopped."""
+    from .sweeps import options
+
+    with _working("sweep") as progress:
+        result = api.sweep(
+            net,
+            out,
+            ber=options.rates("ber", ber),
+            transient=options.rates("transient", transient),
+            device=options.names(device),
+            knob=options.knob(knob),
+            maps=maps,
+            images=images,
+            dataset=dataset,
+            data=data,
+            seed=seed,
+            budget=_budget(lanes, rate, clock, arrangement),
+            workers=workers,
+            dask=dask,
+            fresh=fresh,
+            progress=progress,
+        )
+    run = {"evaluated_maps": result.evaluated, "seconds": result.seconds, "out": str(out)}
+    _report(result.as_dict() | run, reports.sweep_table(result), as_json)
+
+
+@app.command()
 def demo(as_json: Json = False) -> None:
     """Verify the digits network on all its test images: the whole road in one command."""
     verify("digits-mlp", simulator="native", as_json=as_json)

@@ -12,6 +12,7 @@ from .hw.plan import Plan
 from .model import store
 from .model.graph import Graph, Value
 from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node
+from .sweeps.sweep import Sweep
 from .verification import Verification
 
 
@@ -189,6 +190,24 @@ def verification_table(result: Verification) -> RenderableType:
         f"  waveform {first.waves}",
         f"  replay   {first.replay}",
     )
+
+
+def sweep_table(result: Sweep) -> RenderableType:
+    """Accuracy and interval of each point of a sweep."""
+    names = ["device"] if any(each.point.device for each in result.points) else []
+    names += [result.knob] if result.knob else []
+    made = table(f"{result.network} on {result.dataset}", *names, "persistent", "read errors",
+                 "accuracy", "95 % interval", "maps", "wrong synapses", right=len(names))  # fmt: skip
+    for each in result.points:
+        point = each.point
+        cells = ["none" if point.device is None else point.device] if names else []
+        cells += ["" if point.knob is None else f"{point.knob:g}"] if result.knob else []
+        made.add_row(*cells, f"{point.ber:.3g}", f"{point.transient:.3g}", f"{each.accuracy:.2%}",
+                     f"{each.low:.2%} to {each.high:.2%}", f"{each.maps:,}",
+                     f"{each.flips_mean:,.1f}")  # fmt: skip
+    images = result.points[0].images
+    text = f"{images:,} images for every map, seed {result.seed}, {result.seconds:.1f} s"
+    return Group(made, text)
 
 
 def _number(value: float | None) -> str:

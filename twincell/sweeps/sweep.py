@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Accuracy against error rate: many error maps for each point, the same images for every map."""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..hw.plan import Budget, plan
+from ..model import store
+from ..model.data import Dataset
+from ..model.errors import ReadOrder
+from ..model.graph import Graph
+from ..networks import UsageError, load, test_set
+from ..verification import Progress
+from . import workers as crews
+from .intervals import LEVEL, two_way
+from .ledger import FORMAT, Ledger, key
+from .points import Point, identity, points
+from .tasks import Job, Outcome, Task
+
+MAX_MAPS = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the maps of one point showed.
+
+    Parameters
+    ----------
+    accuracy, low, high : mean over maps and images, and its 95 % interval
+    maps, images : how many; a point without errors has one map
+    flips_mean : synapses sensed wrong, per map
+    read_flips_mean : bits flipped by read errors, per image
+    worst, best : accuracy of the worst and the best map
+    """
+
+    point: Point
+    accuracy: float
+    low: float
+    high: float
+    worst: float
+    best: float
+    maps: int
+    images: int
+    flips_mean: float
+    read_flips_mean: float
+
+    def as_dict(self) -> dict:
+        """The same as plain data."""
+        numbers = {name: value for name, value in vars(self).items() if name != "point"}
+        return self.point.as_dict() | numbers
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The table of a sweep, which depends on nothing but ``key``'s content and the maps.
+
+    ``evaluated`` tasks were done by this run in ``seconds``; others were in the ledger.
+    """
+
+    network: str
+    digest: str
+    dataset: str
+    seed: int
+    key: str
+    knob: str | None
+    points: tuple[Measured, ...]
+    evaluated: int
+    seconds: float
+
+    def as_dict(self) -> dict:
+        """The table as plain data: equal sweeps give equal ones."""
+        return {
+            "network": self.network,
+            "digest": self.digest,
+            "dataset": self.dataset,
+            "seed": self.seed,
+            "key": self.key,
+            "level": LEVEL,
+            "knob": self.knob,
+            "points": [point.as_dict() for point in self.points],
+        }
+
+
+def sweep(
+    net: str | Path,
+    directory: str | Path,
+    *,
+    ber: Sequence[float] = (),
+    transient: Sequence[float] = (),
+    device: Sequence[str] = (),
+    knob: tuple[str, Sequence[float]] | None = None,
+    maps: int = 20,
+    images: int | None = None,
+    dataset: str | None = None,
+    data: Path | None = None,
+    seed: int = 0,
+    budget: Budget | None = None,
+    workers: int | None = None,
+    dask: str | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Measures the accuracy of a network at each point with many error maps.
+
+    What is done is in ``directory``'s ledger, from which the same sweep continues, with more maps
+    too. ``sweep.json``, ``sweep.csv`` and ``sweep.svg`` are written there at the end.
+
+    Parameters
+    ----------
+    net : file, or name from the zoo
+    ber, transient, device, knob : see :func:`.points.points`
+    maps : error maps of each point
+    images : how many of the test images, from the first; by default all
+    dataset, data : which images, and where their files are; see :func:`.networks.test_set`
+    seed : of all errors, 0 to 2^64 - 1
+    budget : of the plan whose order of reads the read errors follow
+    workers : processes; by default one a core, and 1 does it in this process
+    dask : address of a scheduler, whose cluster does it
+    fresh : whether to forget what another sweep has left in the directory
+
+    Raises ``UsageError``, ``PlanError``, ``DataError``, ``ToolMissing`` or ``OSError``.
+    """
+    grid = points(ber, transient, device, knob)
+    _range("--maps", maps, MAX_MAPS)
+    if workers is not None:
+        _range("--workers", workers, 1 << 10)
+        if dask is not None:
+            raise UsageError("A Dask cluster has its own workers; leave out --workers")
+    _range("--seed", seed, (1 << 64) - 1, 0)
+    graph = load(net)
+    shown = _images(net, graph, images, dataset, data)
+    job, description = _job(graph, shown, images, grid, seed, budget)
+    start, evaluated = time.perf_counter(), 0
+    with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
+        tasks = [(k, m) for k, point in enumerate(grid) for m in range(_maps(point, maps))]
+        missing = [task for task in tasks if task not in ledger.outcomes]
+        report = progress or (lambda done, total: None)
+        report(len(tasks) - len(missing), len(tasks))
+        with closing(_outcomes(job, missing, workers, dask)) as outcomes:
+            for outcome in outcomes:
+                ledger.add(outcome)
+                evaluated += 1
+                report(len(tasks) - len(missing) + evaluated, len(tasks))
+        measured = tuple(
+            _measure(ledger, k, point, _maps(point, maps), seed) for k, point in enumerate(grid)
+        )
+    found = Sweep(
+        network=graph.name,
+        digest=store.digest(graph),
+        dataset=shown.name,
+        seed=seed,
+        key=job.key,
+        knob=knob[0] if knob else None,
+        points=measured,
+        evaluated=evaluated,
+        seconds=time.perf_counter() - start,
+    )
+    from .files import write  # matplotlib takes a second to import
+
+    write(found, Path(directory))
+    return found
+
+
+def _range(name: str, value: int, most: int, least: int = 1) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} must be {least} to {most}, not {value}")
+
+
+def _maps(point: Point, maps: int) -> int:
+    return 1 if point.clean else maps
+
+
+def _images(
+    net: str | Path, graph: Graph, count: int | None, dataset: str | None, data: Path | None
+) -> Dataset:
+    """The labelled test images; raises ``UsageError`` when there are not ``count`` that fit."""
+    found = test_set(net, graph, dataset=dataset, directory=data)
+    if found is None:
+        raise UsageError("A sweep needs labelled images: give --dataset with the name of a set")
+    if found.bits > graph.input.planes.bits:
+        bits = graph.input.planes.bits
+        raise UsageError(f"{found.name} has pixels of {found.bits} bits, {graph.name} of {bits}")
+    available = len(found.test_images)
+    if count is not None and not 1 <= count <= available:
+        raise UsageError(f"{found.name} has 1 to {available} test images, not {count}")
+    return found
+
+
+def _job(
+    graph: Graph,
+    data: Dataset,
+    count: int | None,
+    grid: Sequence[Point],
+    seed: int,
+    budget: Budget | None,
+) -> tuple[Job, dict]:
+    """What the workers share, and the plain data that decide their outcomes."""
+    images = np.ascontiguousarray(data.test_images[:count])
+    labels = data.test_labels[:count].astype(np.int64)
+    rates = tuple(point.rates(graph) for point in grid)
+    order = ReadOrder.logical(graph)
+    if any(each.transient for each in rates):
+        order = plan(graph, budget).read_order
+    sha = hashlib.sha256(f"{images.dtype.str}{images.shape}".encode())
+    sha.update(images.tobytes())
+    sha.update(labels.tobytes())
+    description = {
+        "format": FORMAT,
+        "network": store.digest(graph),
+        "data": sha.hexdigest(),
+        "images": len(images),
+        "seed": seed,
+        "points": [identity(each) for each in rates],
+        "order of reads": [
+            list(vars(each).values()) for each in order.arrays if any(r.transient for r in rates)
+        ],
+    }
+    return Job(graph, order, images, labels, rates, seed, key(description)), description
+
+
+def _outcomes(
+    job: Job, tasks: list[Task], count: int | None, dask: str | None
+) -> Iterator[Outcome]:
+    if dask is not None and tasks:
+        return crews.cluster(job, tasks, dask)
+    count = count or crews.default_workers(job, len(tasks))
+    return crews.here(job, tasks) if count == 1 else crews.local(job, tasks, count)
+
+
+def _measure(ledger: Ledger, index: int, point: Point, maps: int, seed: int) -> Measured:
+    correct = ledger.correctness(index, maps)
+    outcomes = [ledger.outcomes[index, k] for k in range(maps)]
+    low, high = two_way(correct, np.random.SeedSequence(seed, spawn_key=(index,)))
+    of_maps = correct.mean(axis=1)
+    return Measured(
+        point=point,
+        accuracy=float(correct.mean()),
+        low=low,
+        high=high,
+        worst=float(of_maps.min()),
+        best=float(of_maps.max()),
+        maps=maps,
+        images=correct.shape[1],
+        flips_mean=float(np.mean([each.flips for each in outcomes])),
+        read_flips_mean=float(np.mean([each.read_flips for each in outcomes]) / correct.shape[1]),
+    )
