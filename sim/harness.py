@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from . import toolchain
+from . import compiled, toolchain
 from .images import codec
 from .native import default_hang_after
 from .ports import Ports, read
@@ -267,7 +267,7 @@ class _Job:
             "simulator": self.simulator,
             "bench": f"twincell.sim.benches.{self.bench}",
             "build": str(self.ports.directory.absolute()),
-            "cache": str(compiled_at(self.ports, self.simulator)),
+            "cache": str(compiled.use(compiled_at(self.ports, self.simulator))),
             "waves": str(self.waves),
             "pauses": [self.pauses.source, self.pauses.sink],
             "seed": self.seed,

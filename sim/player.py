@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import toolchain
+from . import compiled, toolchain
 from .ports import Ports, read
 from .results import BuildError
 
@@ -62,7 +62,7 @@ def compile_player(build: Path, *, trace: bool = False) -> Player:
         toolchain.compiler_version(),
     ):
         key.update(part.encode() + b"\0")
-    home = toolchain.cache_directory() / "native" / key.hexdigest()[:32]
+    home = compiled.use(toolchain.cache_directory() / "native" / key.hexdigest()[:32])
     if not (home / "player").exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as scratch:

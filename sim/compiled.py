@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The cache of compiled simulations: a directory each, the least recently used dropped first."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from .results import BuildError
+from .toolchain import cache_directory
+
+LIMIT = 2 << 30  # bytes
+KEPT = 3600  # seconds after its last use for which a simulation stays, whatever the limit
+
+
+def use(home: Path, *, limit: int = LIMIT) -> Path:
+    """Marks a simulation as used now, makes room for it and for the directory that holds it.
+
+    Of the others, the least recently used are removed until the whole cache is below ``limit``
+    bytes; what was used within the last hour may be running and stays. Raises ``BuildError`` when
+    the cache cannot be written.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        os.utime(home)
+    except OSError as error:
+        raise BuildError(
+            f"The cache {cache_directory()} cannot be written ({error.strerror}); "
+            "set XDG_CACHE_HOME to a directory that can"
+        ) from None
+    _prune(home, limit)
+    return home
+
+
+def _prune(home: Path, limit: int) -> None:
+    entries = []
+    for entry in cache_directory().glob("*/*"):
+        try:
+            size = sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
+            entries.append((entry.stat().st_mtime, size, entry))
+        except OSError:  # another process removed it
+            continue
+    total = sum(size for _, size, _ in entries)
+    for used, size, entry in sorted(entries):
+        if total <= limit or used > time.time() - KEPT:
+            return
+        if entry != home:
+            shutil.rmtree(entry, ignore_errors=True)
+            total -= size
