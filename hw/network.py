@@ -142,7 +142,7 @@ class Network(wiring.Component):
     def about(self) -> dict:
         """What a bench or host needs to know of the streams, as plain data."""
         plan, head = self.plan, self.plan.layers[-1]
-        return {
+        about = {
             "name": self.graph.name,
             "pixels": plan.pixels,
             "pixel_bits": plan.pixel_bits,
@@ -153,6 +153,13 @@ class Network(wiring.Component):
             "output_beats": head.groups,
             "planned_cycles_per_image": plan.cycles_per_image,
         }
+        if self.counting:  # in the order of `counters`
+            about["emulated"] = [
+                {"name": layer.name, **array.about()}
+                for layer, array in zip(plan.layers, self.arrays, strict=True)
+                if array in self.counting
+            ]
+        return about
 
 
 def digital_array(node: Dense | Head, layer: LayerPlan) -> DigitalArray:

@@ -120,6 +120,15 @@ class EmulatedArray(wiring.Component):
         rows = settings.words(self.rate, self.start).reshape(-1, 1)
         return Loadable(target, rows, self.i_errors)
 
+    def about(self) -> dict:
+        """What a host needs to know of it, as plain data; rate and start are those of reset."""
+        return {
+            "reads": self.reads,
+            "bits_per_read": self.bits_per_read,
+            "rate": self.rate,
+            "start": list(self.start),
+        }
+
     def model_cycles(self, images: int, *, since: int = 0) -> np.ndarray:
         """The cycle in which each image's last read leaves, see :func:`~.cycles.cycles`."""
         starts = starts_of_images(self.start, 0, images)

@@ -60,6 +60,9 @@ def test_rate_and_seed_are_loaded_at_run_time():
     graph, planned, _, images = _case(1, True, "columns")
     other = ErrorMap.draw(graph, 6, transient=0.05)
     network = Network(graph, planned, loadable=True, arrays=EmulatedArrays())
+    reads = [(each["name"], each["reads"]) for each in network.about()["emulated"]]
+    assert reads == [(layer.name, layer.reads) for layer in planned.layers]
+    assert "emulated" not in Network(graph, planned).about()
     kinds = [each.target.kind for each in network.loadables]
     assert kinds == ["word lines", "constants", "read errors"] * 3
     loaded = Network(graph, planned, loadable=True, arrays=EmulatedArrays(other)).loadables
