@@ -7,14 +7,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from .hw.arrays.emulated import EmulatedArrays
+from .hw.arrays.macro import macro_arrays
+from .hw.arrays.macro_timing import Timing
 from .hw.network import Network
-from .hw.plan import Arrangement, Budget, Plan
+from .hw.plan import Arrangement, Budget
 from .hw.plan import plan as make_plan
 from .hw.verilog import emit
 from .injection import Injection
@@ -26,7 +28,7 @@ from .sim import harness, native
 from .sim.results import SWEEP, Pauses, Prologue, Result, SimulationError
 
 SIMULATORS = ("verilator", "icarus", "native")
-ARRAYS = ("digital", "emulated")
+ARRAYS = ("digital", "emulated", "macro")
 PAUSES = dict(zip(("none", "source", "sink", "both"), SWEEP, strict=True))
 
 STEADY_IMAGES = 16  # fewer may not show the steady state
@@ -104,9 +106,9 @@ class Verification:
     @property
     def as_planned(self) -> bool | None:
         """Whether the measured cycles equal the plan; ``None`` with pauses, with few images, or
-        with read errors, which take cycles of their own."""
+        where read errors are emulated, which takes cycles of its own."""
         measured = self.cycles_per_image
-        if self.errors is not None and self.errors.reads:
+        if self.array == "emulated" and self.errors is not None and self.errors.reads:
             return None
         if self.pauses != "none" or measured is None or self.images < STEADY_IMAGES:
             return None
@@ -163,7 +165,7 @@ def verify(
     errors = injection.errors(graph)
     array = _array(array, errors)
     case = _case(net, graph, images, dataset, directory, seed)
-    network = _network(graph, make_plan(graph, budget), array, errors)
+    network = _network(graph, budget or Budget(), array, errors)
     golden, torch_scores, flips = _references(graph, case.images, errors, network.plan.read_order)
     chosen = ["--array", array, *injection.options] if array != "digital" or errors else []
     replay = _replay_command(net, case, simulator, budget, dataset, directory, chosen, pauses, seed)
@@ -172,7 +174,14 @@ def verify(
         emit(network, folder, name=graph.name, about={"network": network.about()})
         emitted = time.perf_counter() - start
         run = _Run(
-            folder, case, golden, simulator, _prologue(network, errors), PAUSES[pauses], seed
+            folder,
+            case,
+            golden,
+            simulator,
+            prologue=_prologue(network, errors),
+            whole=array == "macro" and errors is not None and errors.transient,
+            pauses=PAUSES[pauses],
+            seed=seed,
         )
         result = run.simulate(progress)
         wrong = result.mismatches(golden) | (golden != torch_scores)
@@ -277,18 +286,20 @@ def _array(asked: str | None, errors: ErrorMap | None) -> str:
     return asked
 
 
-def _network(graph: Graph, plan: Plan, array: str, errors: ErrorMap | None) -> Network:
+def _network(graph: Graph, budget: Budget, array: str, errors: ErrorMap | None) -> Network:
     """The hardware, its memory holding what is sensed."""
+    if array == "macro":
+        planned = make_plan(graph, replace(budget, cycles_per_read=Timing().cycles_per_read))
+        return Network(graph, planned, arrays=macro_arrays(errors))
+    planned = make_plan(graph, budget)
     sensed = graph if errors is None else errors.sensed(graph)
-    if array == "digital":
-        return Network(sensed, plan)
-    # Rates and seeds are loaded, so that all of them share one compilation.
-    return Network(sensed, plan, arrays=EmulatedArrays())
+    # Rates and seeds of emulated errors are loaded, so that all of them share one compilation.
+    return Network(sensed, planned, arrays=EmulatedArrays() if array == "emulated" else None)
 
 
 def _prologue(network: Network, errors: ErrorMap | None) -> Prologue | None:
-    """What is loaded before the first image."""
-    if errors is None or not errors.transient:
+    """What is loaded before the first image; the model of a macro has its errors in files."""
+    if errors is None or not errors.transient or not network.loadables:
         return None
     return lambda image: network.read_error_lines(errors, image)
 
@@ -330,16 +341,20 @@ class _Run:
     golden: np.ndarray
     simulator: str
     prologue: Prologue | None
+    whole: bool
     pauses: Pauses
     seed: int
 
     def simulate(self, progress: Progress | None) -> Result:
         """Plays all images."""
-        options = {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
         images = self.case.images
         if self.simulator == "native":
-            return native.run(self.build, images, progress=progress, **options)
-        return harness.run(self.build, images, self.golden, simulator=self.simulator, **options)
+            return native.run(self.build, images, progress=progress, whole=self.whole, **self._dice)
+        return harness.run(self.build, images, self.golden, simulator=self.simulator, **self._dice)
+
+    @property
+    def _dice(self) -> dict:
+        return {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
 
     def waves(self, result: Result, image: int) -> Path | None:
         """A waveform of a wrong image: the harness has made one, the native runner is asked for
@@ -347,8 +362,8 @@ class _Run:
         if self.simulator != "native":
             return result.waves
         vcd = self.build / f"image{image}.vcd"
-        options = {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
-        return native.trace(self.build, self.case.images, image, vcd, **options)
+        images = self.case.images
+        return native.trace(self.build, images, image, vcd, whole=self.whole, **self._dice)
 
 
 def _replay_command(
