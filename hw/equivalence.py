@@ -4,8 +4,8 @@
 The RTLIL, as Amaranth made it, and the Verilog with its memory files, as they lie on disk, are read
 by Yosys, and nothing is flattened. For each module of the hierarchy and its counterpart:
 
-1. ports, instances, memories, and by their names registers, are the same; registers have the same
-   initial values and clock edges, memories the same shape and the same contents, word by word;
+1. ports and instances are the same, and by their names registers and memories; registers have the
+   same initial values and clock edges, memories the same shape and contents, word by word;
 2. with both cut open at registers, memories and instances, the same inputs, states, memory words
    and outputs of instances give the same outputs, next states, clocks, reads and writes of
    memories, and inputs of instances. Each bit is proven by SAT, for every value of what it depends
@@ -15,7 +15,8 @@ So both are the same system of equations, for the whole hierarchy, from the same
 the RTLIL has no combinational cycle, which Amaranth checks, it has one solution in every cycle: the
 two designs give the same outputs for every sequence of inputs, of any length. Bits that Verilog
 leaves undefined are free in the proof, so it holds whatever they are. Registers and memories that
-nothing reads are left out on both sides.
+nothing reads are left out on both sides; what only the RTLIL has of them is proven constant, or is
+free, so that nothing depends on it. Black boxes are the same on both sides, whatever they do.
 
 What the proof trusts is Yosys, which writes the Verilog, reads it and solves. That simulators and
 synthesis read it in the same way is what simulation shows.

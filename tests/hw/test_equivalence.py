@@ -77,6 +77,28 @@ def test_any_component_is_proven(tmp_path, weights):
     assert str(proof).startswith(f"3 modules, {proof.bits} bits, 18 memory words, ")
 
 
+class Silent(wiring.Component):
+    """A memory that never shows, because a register never changes: Yosys drops both."""
+
+    a: In(1)
+    q: Out(4)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.hidden = hidden = Memory(shape=4, depth=2, init=[9])
+        unseen = hidden.read_port()
+        never = Signal(reset_less=True)
+        m.d.sync += never.eq(never)
+        m.d.comb += [unseen.addr.eq(self.a), self.q.eq(Mux(never, unseen.data, 5))]
+        return m
+
+
+def test_what_only_the_rtlil_has_is_constant_or_free(tmp_path):
+    made = emit(Silent(), tmp_path, name="silent")
+    assert "hidden" not in made.verilog.read_text()
+    assert prove(made).words == 0
+
+
 def test_a_top_of_another_name_is_proven(tmp_path):
     made = emit(Tally(13, 5, 3, 5, 2), tmp_path, name="table")
     assert made.top == "table_" and prove(made).modules == 1
