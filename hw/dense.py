@@ -55,7 +55,7 @@ class Dense(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        interval = self.layer.reads_per_group
+        interval = self.layer.cycles_per_group
         depth = Outbox.depth_for(interval + self.sums.latency, interval)
         m.submodules.sums = sums = self.sums
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)

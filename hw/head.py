@@ -173,7 +173,7 @@ class Head(wiring.Component):
         layer = self.layer
         m.submodules.sums = sums = self.sums
         m.submodules.greatest = greatest = Greatest(self.score_shape, layer.neurons, layer.outputs)
-        interval = layer.reads_per_group
+        interval = layer.cycles_per_group
         depth = Outbox.depth_for(interval + sums.latency + greatest.delay, interval)
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)
         connect(m, flipped(self.i), sums.i)

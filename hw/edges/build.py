@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...model.graph import Graph
 from ..equivalence import Proof
-from ..network import Network
+from ..network import ArrayFactory, Network
 from ..plan import Plan
 from ..verilog import Emitted, emit
 from . import companions
@@ -25,11 +25,18 @@ class Built(Emitted):
     @property
     def files(self) -> tuple[Path, ...]:
         """All of them."""
-        return (self.verilog, *self.memories, self.ports, *self.companions)
+        return (self.verilog, *self.memories, self.ports, *self.models, *self.companions)
 
 
 def build(
-    graph: Graph, plan: Plan, directory: Path, *, edge: Edge | None, clock: float, **emission
+    graph: Graph,
+    plan: Plan,
+    directory: Path,
+    *,
+    edge: Edge | None,
+    clock: float,
+    arrays: ArrayFactory | None = None,
+    **emission,
 ) -> Built:
     """Writes a network, bare (``edge=None``) or behind standard buses.
 
@@ -39,9 +46,10 @@ def build(
     directory : of all files
     edge : the buses; ``None`` for the bare streams ``i`` and ``o``
     clock : in hertz, for the timing constraints
+    arrays : what the network's arrays are, see :class:`~..network.Network`
     emission : further arguments of :func:`~..verilog.emit`
     """
-    network = Network(graph, plan, loadable=edge is not None)
+    network = Network(graph, plan, arrays=arrays, loadable=edge is not None)
     about = {"network": network.about()}
     emission = {**emission, "hashes": Identity.of(network, edge).hashes}
     if edge is None:

@@ -53,7 +53,7 @@ def write(
     names = Names(name)
     files = {
         names[".sdc"]: constraints(clock, "clk" if wrapper is None else "aclk"),
-        names[".vlt"]: waiver(emitted.verilog.name),
+        names[".vlt"]: waiver(emitted.verilog.name, [path.name for path in _stubs(emitted)]),
         names[".core"]: core(emitted, names),
     }
     if wrapper is not None:
@@ -80,11 +80,18 @@ def constraints(clock: float, port: str) -> str:
     )
 
 
-def waiver(verilog: str) -> str:
-    """Verilator's configuration: one line a rule, for this file only."""
+def _stubs(emitted: Emitted) -> list[Path]:
+    """Stubs of what the Verilog leaves out."""
+    return [path for path in emitted.models if path.name.endswith(".stub.v")]
+
+
+def waiver(verilog: str, stubs: list[str]) -> str:
+    """Verilator's configuration: one line a rule, for this file only, and one for each stub."""
     lines = ["`verilator_config"]
     for rule, reason in WAIVERS.items():
         lines += [f"// {reason}", f'lint_off -rule {rule} -file "*{verilog}"']
+    for stub in stubs:
+        lines += ["// nothing is inside", f'lint_off -file "*{stub}"']
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +105,10 @@ def core(emitted: Emitted, names: Names) -> str:
         "filesets :",
         "  rtl :",
         "    files :",
-        f"      - {emitted.verilog.name} : {{file_type : verilogSource}}",
+        *(
+            f"      - {path.name} : {{file_type : verilogSource}}"
+            for path in (emitted.verilog, *_stubs(emitted))
+        ),
         *memories,
         "  constraints :",
         "    files :",

@@ -69,6 +69,8 @@ async def load(dut):
             for word in row:
                 await edge.write("LOAD_DATA", word)
         lines += len(rows)
+        while await edge.read("STATUS") & edge.bit("STATUS", "LOADING"):
+            pass
         assert await edge.read("LOAD_ROW") == len(rows)
     assert await edge.read("LOADED_LINES") == lines
     assert await edge.read("ERRORS") == 0
