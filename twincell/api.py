@@ -13,7 +13,9 @@ from .hw.edges.wrapper import Edge
 from .hw.equivalence import EquivalenceError, Proof, prove
 from .hw.plan import Budget, Plan, PlanError, plan
 from .hw.verilog import WEIGHTS, Emitted
+from .injection import Injection
 from .model import data as datasets
+from .model import error_store
 from .model.graph import Graph
 from .model.recipe import Recipe
 from .networks import UsageError, load, recipe_path, zoo
@@ -28,6 +30,7 @@ __all__ = [
     "Emitted",
     "EquivalenceError",
     "Graph",
+    "Injection",
     "Plan",
     "PlanError",
     "Progress",
@@ -37,6 +40,7 @@ __all__ = [
     "Verification",
     "build",
     "doctor",
+    "draw_errors",
     "load",
     "plan",
     "prove",
@@ -91,6 +95,27 @@ def build(
         weights=weights,
     )
     return replace(built, proof=prove(built)) if proven else built
+
+
+def draw_errors(net: str | Path, path: str | Path, injection: Injection) -> dict:
+    """Draws the errors of one programming of a network and writes them to ``path``.
+
+    Returns what was drawn: ``synapses`` sensed wrong and the ``rate`` of read errors by the node's
+    index, and the ``digest``. Raises ``UsageError`` when nothing is injected.
+    """
+    graph = load(net)
+    errors = injection.errors(graph)
+    if errors is None:
+        raise UsageError("No errors to draw: give --ber, --transient or --device")
+    error_store.save(errors, path)
+    return {
+        "network": graph.name,
+        "file": str(path),
+        "seed": injection.seed,
+        "synapses": errors.flips(graph),
+        "rates": {node: layer.rate for node, layer in errors.layers.items()},
+        "digest": error_store.digest(errors),
+    }
 
 
 def train(

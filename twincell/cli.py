@@ -31,7 +31,7 @@ from .networks import UsageError
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
 from .sim.toolchain import ToolMissing
-from .verification import PAUSES, SIMULATORS
+from .verification import ARRAYS, PAUSES, SIMULATORS
 
 FAILURES = (
     BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,
@@ -83,7 +83,11 @@ Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
 Arranged = Annotated[
     str, typer.Option(help="columns or rows, or one for each layer: rows,columns,rows.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of pauses and random images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
+Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
+Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-24 to 0.5.")]
+Device = Annotated[str | None, typer.Option(help="A device: its cell gives the errors.")]
+Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
 
 
 @app.callback()
@@ -187,10 +191,16 @@ def verify(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    array: Annotated[str | None, typer.Option(help=", ".join(ARRAYS))] = None,
+    ber: Ber = None,
+    transient: Transient = None,
+    device: Device = None,
+    errors: Errors = None,
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
     as_json: Json = False,
 ) -> None:
-    """Simulate the generated Verilog and compare every score with both references."""
+    """Simulate the generated Verilog, errors included, and compare every score with both
+    references."""
     with _working("verify") as progress:
         result = api.verify(
             net,
@@ -199,6 +209,8 @@ def verify(
             budget=_budget(lanes, rate, clock, arrangement),
             dataset=dataset,
             directory=data,
+            array=array,
+            injection=api.Injection(ber, transient, device, errors, seed),
             pauses=pauses,
             seed=seed,
             progress=progress,
@@ -206,6 +218,21 @@ def verify(
     _report(result.as_dict(), reports.verification_table(result), as_json)
     if not result.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def errors(
+    net: Net,
+    out: Annotated[Path, typer.Option("-o", "--out", help="File of the errors.")],
+    ber: Ber = None,
+    transient: Transient = None,
+    device: Device = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the errors.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw the errors of one programming of a network and save them, for `verify --errors`."""
+    report = api.draw_errors(net, out, api.Injection(ber, transient, device, seed=seed))
+    _report(report, reports.pairs("errors", report), as_json)
 
 
 @app.command()

@@ -161,6 +161,7 @@ def verification_table(result: Verification) -> RenderableType:
     values: dict[str, object] = {
         "network": result.network,
         "generated Verilog in": result.simulator,
+        "array": result.array,
         "images": f"{result.images:,} ({result.data})",
         "scores compared": f"{result.scores:,}",
         "mismatching scores": f"{result.mismatches:,}",
@@ -176,6 +177,9 @@ def verification_table(result: Verification) -> RenderableType:
         "images per second": f"{result.images_per_second:,.0f}",
         "seed": result.seed,
     }
+    if result.errors is not None:
+        values["synapses sensed wrong"] = f"{sum(result.errors.synapses.values()):,}"
+        values["bits flipped by reads"] = f"{sum(result.errors.reads.values()):,}"
     made = pairs("verify", values)
     first = result.first_difference
     if first is None:

@@ -98,6 +98,28 @@ def test_verify_reports_every_field(twincell, network):
     assert report["images_per_second"] > 0 and report["clock_cycles_per_second"] > 0
 
 
+@pytest.mark.parametrize("simulator", ["native", "icarus"])
+def test_verify_injects_errors(twincell, network, tmp_path, simulator):
+    """Saved errors are replayed, and are those of the same rates and seed."""
+    file = tmp_path / "errors.safetensors"
+    rates = ("--ber", 0.05, "--transient", 0.02, "--seed", 9)
+    code, out, _ = twincell("errors", network, "--out", file, *rates, "--json")
+    drawn = json.loads(out)
+    assert code == 0 and sum(drawn["synapses"].values()) > 0
+    run = ("verify", network, "--simulator", simulator, "--images", 40, "--json")
+    code, out, _ = twincell(*run, "--errors", file)
+    replayed = json.loads(out)
+    code_again, out, _ = twincell(*run, *rates)
+    report = json.loads(out)
+    assert code == code_again == 0
+    assert report["array"] == "emulated" and report["mismatches"] == 0
+    assert report["errors"]["digest"] == replayed["errors"]["digest"] == drawn["digest"]
+    assert report["errors"]["synapses"] == replayed["errors"]["synapses"] == drawn["synapses"]
+    assert report["errors"]["reads"] == replayed["errors"]["reads"]
+    assert sum(report["errors"]["reads"].values()) > 0 and report["as_planned"] is None
+    assert "synapses sensed wrong" in twincell(*run[:-1], *rates)[1]
+
+
 @pytest.mark.parametrize("simulator", ["native", "verilator"])
 def test_verify_tells_where_the_hardware_differs(
     twincell, network, tmp_path, monkeypatch, simulator
