@@ -257,9 +257,26 @@ def transitions(weights: Weights, rate: float) -> np.ndarray:
     Binary weights flip. Ternary ones move by one state: a zero to each side with ``q / 2``, others
     to zero with ``q / 2``, where ``q = 2 rate / (1 + share of zeros)``.
     """
-    if not weights.ternary:
+    return _transitions(_zeros(weights.active) if weights.ternary else None, rate)
+
+
+def draw_persistent(
+    signed: np.ndarray, rate: float, seed: int, node: int, *, ternary: bool = False
+) -> LayerErrors:
+    """The persistent errors that :meth:`ErrorMap.draw` draws for a node with the weights
+    ``signed``, any array of -1, (0) and +1, at a mean error rate."""
+    matrix = _transitions(_zeros(signed) if ternary else None, _checked(rate, MOST_RATE))
+    return _thinned(signed.reshape(-1), matrix, seed, node)
+
+
+def _zeros(values: np.ndarray) -> float:
+    return float((values == 0).mean())
+
+
+def _transitions(zeros: float | None, rate: float) -> np.ndarray:
+    """See :func:`transitions`; ``zeros`` is the share of zeros of ternary weights."""
+    if zeros is None:
         return np.array([[1 - rate, rate], [rate, 1 - rate]])
-    zeros = float((weights.active == 0).mean())
     half = rate / (1 + zeros)
     return np.array([[1 - half, half, 0], [half, 1 - 2 * half, half], [0, half, 1 - half]])
 
@@ -291,12 +308,12 @@ def _checked(rate: float, most: float, least: float = 0.0) -> float:
 def _drawn(weights: Weights, rate: Rate, seed: int, node: int) -> LayerErrors:
     states = 3 if weights.ternary else 2
     if np.ndim(rate) == 0:
-        matrix = transitions(weights, _checked(float(rate), MOST_RATE))
-        return _thinned(weights, matrix, seed, node)
+        signed = weights.signed()
+        return draw_persistent(signed, float(rate), seed, node, ternary=weights.ternary)
     rate = np.asarray(rate, dtype=np.float64)
     shape = weights.sign.shape
     if rate.shape == (states, states):
-        return _thinned(weights, _distributions(rate), seed, node)
+        return _thinned(weights.signed().reshape(-1), _distributions(rate), seed, node)
     if rate.shape == shape and not weights.ternary:
         if not ((rate >= 0) & (rate <= 1)).all():
             raise ValueError(f"Rates of cells are 0 to 1, not {rate.min()} to {rate.max()}")
@@ -315,29 +332,28 @@ def _distributions(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _levels(weights: Weights) -> np.ndarray:
+def _levels(states: int) -> np.ndarray:
     """The weights of the states in order."""
-    return np.array([-1, 0, 1] if weights.ternary else [-1, 1], dtype=np.int8)
+    return np.array([-1, 0, 1] if states == 3 else [-1, 1], dtype=np.int8)
 
 
-def _thinned(weights: Weights, matrix: np.ndarray, seed: int, node: int) -> LayerErrors:
-    """Errors drawn by their gaps at the rate of the worst state, and accepted at their own."""
-    levels = _levels(weights)
+def _thinned(signed: np.ndarray, matrix: np.ndarray, seed: int, node: int) -> LayerErrors:
+    """Errors of weights -1, (0) and +1 in a row, drawn by their gaps at the rate of the worst
+    state, and accepted at their own."""
+    levels = _levels(len(matrix))
     exact = [[Fraction(float(p)) for p in row] for row in matrix]
     wrong = [sum(row) - row[state] for state, row in enumerate(exact)]
     worst = min(max(wrong), Fraction(1))
     if worst < LEAST_RATE:
         return LayerErrors([], [])
-    hits = error_positions(
-        start(seed, _PERSISTENT, node), gap_table(float(worst)), weights.sign.size
-    )
+    hits = error_positions(start(seed, _PERSISTENT, node), gap_table(float(worst)), signed.size)
     bounds = np.zeros((len(levels), len(levels)), dtype=np.uint64)
     for state, row in enumerate(exact):
         shares = [0 if other == state else p for other, p in enumerate(row)]
         for other in range(len(levels)):
             bounds[state, other] = min(sum(shares[: other + 1]) / worst, 1) * (1 << 32) // 1
     words = random_words(start(seed, _CHOICE, node), len(hits))
-    programmed = np.searchsorted(levels, weights.signed().reshape(-1)[hits])
+    programmed = np.searchsorted(levels, signed[hits])
     sensed = (words[:, None] >= bounds[programmed]).sum(axis=1)
     accepted = sensed < len(levels)
     return LayerErrors(hits[accepted], levels[sensed[accepted]])
@@ -345,7 +361,7 @@ def _thinned(weights: Weights, matrix: np.ndarray, seed: int, node: int) -> Laye
 
 def _each(weights: Weights, rows: np.ndarray, seed: int, node: int) -> LayerErrors:
     """Errors of cells that each have a distribution of their own (cells, states)."""
-    levels = _levels(weights)
+    levels = _levels(3 if weights.ternary else 2)
     bounds = np.rint(rows.reshape(-1, len(levels)).cumsum(axis=1) * 2.0**32).astype(np.uint64)
     bounds[:, -1] = 1 << 32
     words = random_words(start(seed, _CHOICE, node), len(bounds))
@@ -358,7 +374,7 @@ def _stuck(weights: Weights, rate: float, seed: int, node: int) -> LayerErrors:
     """Cells that are stuck, those stuck where they are programmed to be included."""
     if rate < LEAST_RATE:
         return LayerErrors([], [])
-    levels = _levels(weights)
+    levels = _levels(3 if weights.ternary else 2)
     cells = error_positions(start(seed, _STUCK, node), gap_table(rate), weights.sign.size)
     words = random_words(start(seed, _STUCK_STATE, node), len(cells)).astype(np.uint64)
     return LayerErrors(cells, levels[words * np.uint64(len(levels)) >> np.uint64(32)])

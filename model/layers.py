@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from .errors import LayerErrors
+
 TERNARY_THRESHOLD = 0.05  # latent weights up to this size are a ternary zero
 
 
@@ -62,18 +64,29 @@ class BinaryLinear(nn.Module):
 
     With ``ternary`` a weight is 0 where its latent is at most ``TERNARY_THRESHOLD`` in size. The
     gradient reaches the latent weights unchanged. They start uniform within ``+-init``.
+
+    With ``errors`` the layer computes with its weights as they are sensed, while the gradient goes
+    to the latent weights of those that are stored.
     """
+
+    errors: LayerErrors | None = None
 
     def __init__(self, inputs: int, outputs: int, *, ternary: bool = False, init: float = 0.1):
         super().__init__()
         self.ternary = ternary
         self.latent = nn.Parameter(torch.empty(outputs, inputs).uniform_(-init, init))
 
-    def weights(self) -> Tensor:
+    def stored(self) -> Tensor:
         """The weights that the hardware stores: -1, (0) and +1, float (outputs, inputs)."""
-        hard = sign(self.latent)
-        if self.ternary:
-            hard = hard * (self.latent.abs() > TERNARY_THRESHOLD)
+        latent = self.latent.detach()
+        return sign(latent) * (latent.abs() > TERNARY_THRESHOLD) if self.ternary else sign(latent)
+
+    def weights(self) -> Tensor:
+        """The weights that the layer computes with, with a gradient: those stored, or sensed."""
+        hard = self.stored()
+        if self.errors is not None:
+            synapses = torch.from_numpy(self.errors.synapses.copy())
+            hard.view(-1)[synapses] = torch.tensor(self.errors.states, dtype=hard.dtype)
         return straight_through(hard, self.latent)
 
     def forward(self, values: Tensor) -> Tensor:

@@ -85,6 +85,22 @@ class Augmentation(_Section):
     elastic: float = Field(default=0.0, ge=0)
 
 
+class Errors(_Section):
+    """Errors of the weight memory to train with: each mini-batch meets a memory of its own.
+
+    Read errors are not trained with: drawn at every read they would cost more than the training.
+
+    Parameters
+    ----------
+    persistent : mean error rate of the weights, as :meth:`~twincell.model.errors.ErrorMap.draw`
+        takes it
+    maps : error maps with which the trained network is measured
+    """
+
+    persistent: float = Field(gt=0, le=0.5)
+    maps: int = Field(default=20, ge=1, le=10_000)
+
+
 class Recipe(_Section):
     """A fully connected network, its data and its training."""
 
@@ -96,6 +112,7 @@ class Recipe(_Section):
     input: Planes = Planes()
     training: Optimization
     augmentation: Augmentation = Augmentation()
+    errors: Errors | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":

@@ -18,16 +18,18 @@ from torch.nn import functional
 from .augmentation import distort
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset, load
+from .errors import ErrorMap, draw_persistent
 from .export import export
 from .generators import mix
 from .graph import Graph
+from .integer import Interpreter, labels
 from .layers import BinaryLinear, Pixels, mlp
 from .recipe import Optimization, Recipe, RecipeError
 from .reference import Reference
 from .store import digest, save
 
 CHECKPOINT = "checkpoint.pt"
-_INIT, _SPLIT, _EPOCH = range(3)  # streams of random numbers
+_INIT, _SPLIT, _EPOCH, _ERRORS, _MAPS = range(5)  # streams of random numbers
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,10 @@ class Epoch:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained network: ``graph`` got ``correct`` of ``images`` test images right."""
+    """A trained network: ``graph`` got ``correct`` of ``images`` test images right.
+
+    ``with_errors`` holds the accuracies with the error maps that the recipe asks for.
+    """
 
     recipe: Recipe
     graph: Graph
@@ -54,6 +59,7 @@ class Trained:
     images: int
     correct: int
     history: tuple[Epoch, ...]
+    with_errors: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -68,7 +74,7 @@ class Trained:
 
     def record(self) -> dict:
         """What was measured and on what, as plain data for a report."""
-        return {
+        record = {
             "network": self.graph.name,
             "digest": digest(self.graph),
             "data": self.recipe.data,
@@ -79,6 +85,16 @@ class Trained:
             "epochs": len(self.history),
             "seed": self.recipe.seed,
         }
+        if self.recipe.errors is not None:
+            found = self.with_errors
+            record["errors"] = {
+                "persistent": self.recipe.errors.persistent,
+                "maps": len(found),
+                "accuracy": sum(found) / len(found),
+                "worst": min(found),
+                "best": max(found),
+            }
+        return record
 
     def publish(self, folder: str | Path) -> Path:
         """Writes NAME.safetensors and its measured record NAME.json; returns the network's path."""
@@ -125,7 +141,8 @@ def train(
             report(run.history[-1])
     graph = export(run.model, recipe.name, (math.prod(data.shape),))
     correct = _correct(graph, torch.tensor(data.test_images), torch.tensor(data.test_labels))
-    return Trained(recipe, graph, run.model, len(data.test_labels), correct, tuple(run.history))
+    history, found = tuple(run.history), tuple(_with_errors(recipe, graph, data))
+    return Trained(recipe, graph, run.model, len(data.test_labels), correct, history, found)
 
 
 class _Run:
@@ -162,10 +179,32 @@ class _Run:
         for index, batch in enumerate(batches[:steps]):
             self.optimizer.param_groups[0]["lr"] = _rate(options, number + index / steps)
             inputs = distort(images[batch].float(), self.recipe.augmentation, draws)
-            step_loss, step_correct = self._step(inputs.flatten(1), labels[batch])
+            with self._erring(number * steps + index):
+                step_loss, step_correct = self._step(inputs.flatten(1), labels[batch])
             loss, correct = loss + step_loss / steps, correct + step_correct
         accuracy = correct / (steps * options.batch)
         return Epoch(number + 1, loss, accuracy, self._validate())
+
+    @contextmanager
+    def _erring(self, step: int) -> Iterator[None]:
+        """Gives the layers the errors of one step, if the recipe asks for some.
+
+        They are those of an error map with the seed :func:`error_seed` for the network of the
+        step's weights; its nodes are numbered as those of the exported graph.
+        """
+        options = self.recipe.errors
+        layers = [module for module in self.model if isinstance(module, BinaryLinear)]
+        for node, layer in enumerate(layers, start=1):
+            if options is not None:
+                layer.errors = draw_persistent(
+                    layer.stored().numpy(), options.persistent, error_seed(self.recipe, step),
+                    node, ternary=layer.ternary,
+                )  # fmt: skip
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.errors = None
 
     def _step(self, inputs: Tensor, labels: Tensor) -> tuple[float, int]:
         """One step of the optimizer: the batch's mean loss and how many it got right before."""
@@ -222,6 +261,24 @@ def _network(recipe: Recipe, data: Dataset) -> nn.Sequential:
 def _draws(recipe: Recipe, *stream: int) -> torch.Generator:
     """A generator of its own for each purpose and epoch."""
     return torch.Generator().manual_seed(mix(recipe.seed, *stream) >> 1)
+
+
+def error_seed(recipe: Recipe, step: int) -> int:
+    """The seed of the errors in the ``step``-th mini-batch of a training run."""
+    return mix(recipe.seed, _ERRORS, step)
+
+
+def _with_errors(recipe: Recipe, graph: Graph, data: Dataset) -> Iterator[float]:
+    """Accuracies on the test images with the recipe's errors, map by map."""
+    if recipe.errors is None:
+        return
+    network = Interpreter(graph)
+    shown = network.shown(data.test_images.reshape(len(data.test_images), -1))
+    for number in range(recipe.errors.maps):
+        seed, rate = mix(recipe.seed, _MAPS, number), recipe.errors.persistent
+        errors = ErrorMap.draw(graph, seed, persistent=rate)
+        found = labels(network.with_errors(errors).scores(shown))
+        yield float((found == data.test_labels).mean())
 
 
 def _rate(options: Optimization, epoch: float) -> float:
