@@ -116,7 +116,7 @@ MUTANTS = {
         (DigitalArray, "elaborate"), "read.data[columns:] & enable if", "enable if", "scores",
     ),
     "greater instead of greater or equal": (
-        (Dense, "elaborate"), "total >= 0", "total > 0", "scores",
+        (Dense, "elaborate"), "~Cat(total[-1] for", "Cat(total > 0 for", "scores",
     ),
     "last fold dropped": (
         (Reads, "elaborate"), "self.fold == layer.folds - 1", "self.fold == layer.folds - 2",
