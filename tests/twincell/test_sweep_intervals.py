@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Intervals of accuracies: known cases and coverage."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
-from twincell.sweeps.intervals import two_way, wilson
+from twincell.sweeps.intervals import difference, two_way, wilson
 
 SEED = np.random.SeedSequence(1)
+DIFFERENCE = NormalDist().cdf(1) - NormalDist().cdf(0.7 / 1.13**0.5)
 
 
 def test_wilson_in_closed_form():
@@ -56,3 +59,32 @@ def test_coverage():
         low, high = two_way(correct, np.random.SeedSequence(trial))
         covered += low <= truth <= high
     assert 0.92 * trials <= covered < trials
+
+
+def test_a_paired_difference_is_narrower_than_unpaired_ones():
+    """Two networks that agree on all but a few images, on the same maps."""
+    rng = np.random.default_rng(4)
+    first = (rng.random((1, 2000)) < 0.9).astype(np.uint8).repeat(15, axis=0)
+    worse = rng.random((15, 2000)) < 0.02
+    low, high = difference(first, first & ~worse, SEED, 0.99)
+    truth = 0.02 * first.mean()
+    assert low < truth < high and high - low < 0.008
+    assert difference(first & ~worse, first, SEED, 0.99)[1] == -low
+    assert two_way(first, SEED, 0.99)[1] - two_way(first, SEED, 0.99)[0] > 4 * (high - low)
+
+
+def test_a_difference_that_is_never_seen_still_has_a_width():
+    same = np.ones((4, 300))
+    assert difference(same, same[:1], SEED) == (-wilson(0, 300)[1], wilson(0, 300)[1])
+
+
+def test_coverage_of_a_difference():
+    covered = 0
+    for trial in range(200):
+        rng = np.random.default_rng(trial)
+        ease = rng.normal(1, 1, (1, 200))
+        harm = rng.normal(0, 0.3, (15, 1))
+        second = ease + rng.normal(0, 0.2, (15, 200)) > harm + 0.3
+        low, high = difference(ease > 0, second, np.random.SeedSequence(trial))
+        covered += low <= DIFFERENCE <= high
+    assert 0.92 * 200 <= covered < 200

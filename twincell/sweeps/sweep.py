@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,8 @@ class Measured:
 class Sweep:
     """The table of a sweep, which depends on nothing but ``key``'s content and the maps.
 
-    ``evaluated`` tasks were done by this run in ``seconds``; others were in the ledger.
+    ``evaluated`` tasks were done by this run in ``seconds``; others were in the ledger. ``correct``
+    says of each point which images each map got right: uint8 (maps, images).
     """
 
     network: str
@@ -72,6 +73,7 @@ class Sweep:
     points: tuple[Measured, ...]
     evaluated: int
     seconds: float
+    correct: tuple[np.ndarray, ...] = field(default=(), compare=False, repr=False)
 
     def as_dict(self) -> dict:
         """The table as plain data: equal sweeps give equal ones."""
@@ -150,6 +152,7 @@ def sweep(
         measured = tuple(
             _measure(ledger, k, point, _maps(point, maps), seed) for k, point in enumerate(grid)
         )
+        correct = tuple(ledger.correctness(k, _maps(p, maps)) for k, p in enumerate(grid))
     found = Sweep(
         network=graph.name,
         digest=store.digest(graph),
@@ -160,6 +163,7 @@ def sweep(
         points=measured,
         evaluated=evaluated,
         seconds=time.perf_counter() - start,
+        correct=correct,
     )
     from .files import write  # matplotlib takes a second to import
 
