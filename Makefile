@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/twincell-setup
 
-.PHONY: setup demo test test-slow bench-reference bench-area lint clean
+.PHONY: setup demo test test-slow bench-reference bench-area bench-emulator lint clean
 
 setup: $(STAMP)
 
@@ -43,6 +43,9 @@ bench-reference: setup
 
 bench-area: setup
 	$(BIN)/python benchmarks/area.py --write
+
+bench-emulator: setup
+	$(BIN)/python benchmarks/emulator.py --write
 
 clean:
 	rm -rf .venv build

@@ -13,6 +13,7 @@ from ..model.graph import Graph
 from ..model.nodes import Dense, Head
 from .arrays import settings
 from .arrays.digital import DigitalArray
+from .arrays.programmings import AllProgrammings
 from .dense import Dense as DenseLayer
 from .gearbox import Gearbox, vector_stream
 from .head import Head as HeadLayer
@@ -48,6 +49,8 @@ class Network(wiring.Component):
     counters : Out, of each emulated array, when there are some: see
         :class:`~.arrays.emulated.EmulatedArray`
     clear : In(1), sets them to 0
+    i_wear, o_wear : when these arrays count programmings, see
+        :class:`~.arrays.programmings.AllProgrammings`; arrays in the order of the counters
     """
 
     def __init__(
@@ -94,6 +97,11 @@ class Network(wiring.Component):
             counters = self.counting[0].signature.members["counters"].shape
             members["counters"] = Out(data.ArrayLayout(counters, len(self.counting)))
             members["clear"] = In(1)
+        self.wear = None
+        if self.counting and all("i_wear" in each.signature.members for each in self.counting):
+            self.wear = AllProgrammings([len(each.contents) for each in self.counting])
+            members["i_wear"] = self.wear.signature.members["i"]
+            members["o_wear"] = self.wear.signature.members["o"]
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -119,6 +127,13 @@ class Network(wiring.Component):
                 self.counters[index].eq(array.counters),
                 array.clear.eq(self.clear),
             ]
+        if self.wear is not None:
+            m.submodules.wear = self.wear
+            connect(m, flipped(self.i_wear), self.wear.i)
+            connect(m, self.wear.o, flipped(self.o_wear))
+            for index, array in enumerate(self.counting):
+                connect(m, getattr(self.wear, f"ask{index}"), array.i_wear)
+                connect(m, array.o_wear, getattr(self.wear, f"answer{index}"))
         return m
 
     def read_error_lines(self, errors: ErrorMap, image: int = 0) -> list[int]:

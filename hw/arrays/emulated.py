@@ -2,7 +2,7 @@
 """An emulated resistive memory: sensed states, seeded read errors, and counters."""
 
 import numpy as np
-from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -16,7 +16,7 @@ from . import cycles, settings
 from .digital import DigitalArray
 from .gaps import QUEUE_DEPTH, Gaps, Registers
 from .mask import Masks
-from .programmings import COUNT_BITS, Programmings
+from .programmings import Programmings
 from .settings import Settings
 from .signature import ArraySignature
 
@@ -41,13 +41,15 @@ class EmulatedArray(wiring.Component):
     reads : of an image
     rate, start : of read errors, 0 or 2^-24 to 1, and the generator's registers at the first image
         (see :func:`~twincell.model.generators.start`); reset returns to them
+    wear : whether programmings are counted, in a block RAM
 
     Members
     -------
     i, o, i_program : see :class:`ArraySignature`
     i_errors : In(stream: row, word), see :mod:`~.settings`. A word is taken between two reads; it
         holds further reads back.
-    i_wear, o_wear : In(stream of a word line), Out(stream of a count), see :class:`Programmings`
+    i_wear, o_wear : In(stream of a word line), Out(stream of a count), with ``wear``; see
+        :class:`~.programmings.Programmings`
     counters : Out(cycles, reads, flips), modulo 2^32: cycles in which a read was inside, reads that
         left, and bits of enabled columns that errors flipped in them
     clear : In(1), sets the counters to 0
@@ -64,6 +66,7 @@ class EmulatedArray(wiring.Component):
         reads: int,
         rate: float = 0.0,
         start: Registers = (1 << 31, 1 << 31, 1 << 31),
+        wear: bool = True,
     ):
         if not isinstance(reads, int) or reads < 1:
             raise TypeError(f"Reads must be a positive integer, not {reads!r}")
@@ -76,18 +79,18 @@ class EmulatedArray(wiring.Component):
         self.start = start
         found = self.cells.signature
         self.columns = found.columns
-        row = range(max(found.rows, 2))
         word = {"row": range(settings.ROWS), "word": 32}
-        super().__init__(
-            {
-                **ArraySignature(found.rows, found.columns).members,
-                "i_errors": In(stream.Signature(data.StructLayout(word))),
-                "i_wear": In(stream.Signature(row)),
-                "o_wear": Out(stream.Signature(COUNT_BITS)),
-                "counters": Out(COUNTERS),
-                "clear": In(1),
-            }
-        )
+        members = {
+            **ArraySignature(found.rows, found.columns).members,
+            "i_errors": In(stream.Signature(data.StructLayout(word))),
+            "counters": Out(COUNTERS),
+            "clear": In(1),
+        }
+        self.wear = Programmings(found.rows) if wear else None
+        if self.wear is not None:
+            found = self.wear.signature.members
+            members |= {"i_wear": found["i"], "o_wear": found["o"]}
+        super().__init__(members)
 
     @property
     def bits_per_read(self) -> int:
@@ -146,10 +149,14 @@ class EmulatedArray(wiring.Component):
         m.submodules.settings = control = Settings(0 if self.table is None else len(self.table))
         m.submodules.masks = masks = Masks(self.reads, self.bits_per_read)
         self._draw(m, control, masks)
-        done, accept, leaves = Signal(), Signal(), Signal()
+        done = Signal()
+        accept = Signal()
+        leaves = Signal()
         m.d.comb += [
             # While a word waits no read comes in; it is taken when none is inside.
-            cells.i.payload.eq(self.i.payload),
+            cells.i.payload.row.eq(self.i.payload.row),
+            cells.i.payload.inputs.eq(self.i.payload.inputs),
+            cells.i.payload.enable.eq(-1),
             cells.i.valid.eq(self.i.valid & ~self.i_errors.valid),
             self.i.ready.eq(cells.i.ready & ~self.i_errors.valid),
             self.i_errors.ready.eq(~cells.o.valid),
@@ -169,7 +176,16 @@ class EmulatedArray(wiring.Component):
             m.d.sync += enable.eq(self.i.payload.enable)
         self._flip(m, masks.mask, enable)
         self._count(m, masks, enable, leaves)
-        self._wear(m)
+        program = cells.i_program
+        connect(m, flipped(self.i_program), program)
+        if self.wear is not None:
+            m.submodules.wear = wear = self.wear
+            connect(m, flipped(self.i_wear), wear.i)
+            connect(m, wear.o, flipped(self.o_wear))
+            m.d.comb += [
+                wear.programmed.eq(program.valid & program.ready),
+                wear.row.eq(program.payload.row),
+            ]
         return m
 
     def _draw(self, m: Module, control: Settings, masks: Masks) -> None:
@@ -200,18 +216,12 @@ class EmulatedArray(wiring.Component):
     def _flip(self, m: Module, mask: Signal, enable: Signal) -> None:
         """What is latched, errors included."""
         latched, o = self.cells.o.payload, self.o.payload
-        if not self.ternary:
-            m.d.comb += [
-                o.active.eq(latched.active),
-                o.agree.eq(latched.agree ^ (mask & latched.active)),
-            ]
-            return
         agree = latched.agree ^ mask[: self.columns]
-        disagree = (latched.active & ~latched.agree) ^ mask[self.columns :]
-        m.d.comb += [
-            o.active.eq((agree ^ disagree) & enable),
-            o.agree.eq(agree & ~disagree & enable),
-        ]
+        active = Const(-1, self.columns)
+        if self.ternary:
+            # Agree and disagree, of which never both are latched: one of them, not both or neither.
+            active = latched.active ^ mask[: self.columns] ^ mask[self.columns :]
+        m.d.comb += [o.active.eq(active & enable), o.agree.eq(agree & active & enable)]
 
     def _count(self, m: Module, masks: Masks, enable: Signal, leaves: Signal) -> None:
         """The counters."""
@@ -225,18 +235,6 @@ class EmulatedArray(wiring.Component):
                 m.d.sync += count.eq(0)
             with m.Elif(event):
                 m.d.sync += count.eq(count + 1)
-
-    def _wear(self, m: Module) -> None:
-        """Programmings go to the cells and are counted."""
-        m.submodules.wear = wear = Programmings(self.cells.signature.rows)
-        program = self.cells.i_program
-        connect(m, flipped(self.i_program), program)
-        connect(m, flipped(self.i_wear), wear.i)
-        connect(m, wear.o, flipped(self.o_wear))
-        m.d.comb += [
-            wear.programmed.eq(program.valid & program.ready),
-            wear.row.eq(program.payload.row),
-        ]
 
 
 def masks(starts: np.ndarray, table: np.ndarray | None, reads: int, bits: int) -> np.ndarray:
@@ -285,10 +283,12 @@ class EmulatedArrays:
     ----------
     errors : whose rates and seeds of read errors are each node's; the persistent errors are those
         of the graph, see :meth:`~twincell.model.errors.ErrorMap.sensed`. ``None`` for none.
+    wear : whether programmings are counted
     """
 
-    def __init__(self, errors: ErrorMap | None = None):
+    def __init__(self, errors: ErrorMap | None = None, *, wear: bool = False):
         self.errors = errors
+        self.wear = wear
 
     def __call__(self, node: Dense | Head, layer: LayerPlan) -> EmulatedArray:
         """The array of a layer, holding its weights."""
@@ -296,6 +296,5 @@ class EmulatedArrays:
         sign = layer.word_lines(weights.sign)
         active = None if weights.active is None else layer.word_lines(weights.active)
         found = None if self.errors is None else self.errors.layers.get(layer.node)
-        if found is None:
-            return EmulatedArray(sign, active, reads=layer.reads)
-        return EmulatedArray(sign, active, reads=layer.reads, rate=found.rate, start=found.start)
+        errors = {} if found is None else {"rate": found.rate, "start": found.start}
+        return EmulatedArray(sign, active, reads=layer.reads, wear=self.wear, **errors)

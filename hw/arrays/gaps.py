@@ -203,7 +203,8 @@ class Gaps(wiring.Component):
         m.submodules.words = words = self.words
         m.submodules.digits = digits = self.digits
         ended = Signal()  # the step to the end was just taken
-        restart, en = Signal(), Signal()
+        restart = Signal()
+        en = Signal()
         m.d.comb += [
             restart.eq(self.restart | (ended & self.running)),
             en.eq(~self.o.valid | self.o.ready),
@@ -219,7 +220,8 @@ class Gaps(wiring.Component):
             digits.write.valid.eq(self.write.valid),
             digits.write.payload.eq(self.write.payload),
         ]
-        gap, whole = Signal(GAP_BITS), Signal()
+        gap = Signal(GAP_BITS)
+        whole = Signal()
         with m.If(en):
             m.d.sync += whole.eq(digits.valid & digits.last)
             for number in range(DIGITS):

@@ -49,7 +49,9 @@ class Masks(wiring.Component):
     def elaborate(self, platform):
         # Either no step is held, or it leads into this read, or beyond it, or to the image's end.
         m = Module()
-        held, inside, ended = Signal(), Signal(), Signal()
+        held = Signal()
+        inside = Signal()
+        ended = Signal()
         distance = Signal(range(self.reads * self.bits + 1))  # from this read's first bit
         read = Signal(range(self.reads))
         last = read == self.reads - 1

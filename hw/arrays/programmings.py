@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How often each word line was programmed."""
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -81,6 +83,49 @@ class Programmings(wiring.Component):
             m.d.sync += [self.o.payload.eq(now), self.o.valid.eq(1)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
+        return m
+
+
+class AllProgrammings(wiring.Component):
+    """Asks the counters of several arrays, one question at a time.
+
+    Parameters
+    ----------
+    rows : word lines of each
+
+    Members
+    -------
+    i : In(stream: array, row), a question
+    o : Out(stream of a count), its answer
+    askN, answerN : Out(stream of a word line), In(stream of a count), of array N
+    """
+
+    def __init__(self, rows: Sequence[int]):
+        self.rows = tuple(rows)
+        question = {"array": range(max(len(rows), 2)), "row": range(max(2, *rows))}
+        members = {
+            "i": In(stream.Signature(data.StructLayout(question))),
+            "o": Out(stream.Signature(COUNT_BITS)),
+        }
+        for index, count in enumerate(rows):
+            members[f"ask{index}"] = Out(stream.Signature(range(max(count, 2))))
+            members[f"answer{index}"] = In(stream.Signature(COUNT_BITS))
+        super().__init__(members)
+
+    def elaborate(self, platform):
+        m = Module()
+        owed = Signal()
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += owed.eq(1)
+        with m.Elif(self.o.valid & self.o.ready):
+            m.d.sync += owed.eq(0)
+        for index in range(len(self.rows)):
+            ask, answer = getattr(self, f"ask{index}"), getattr(self, f"answer{index}")
+            m.d.comb += [ask.payload.eq(self.i.payload.row), answer.ready.eq(self.o.ready)]
+            with m.If((self.i.payload.array == index) & ~owed):
+                m.d.comb += [ask.valid.eq(self.i.valid), self.i.ready.eq(ask.ready)]
+            with m.If(answer.valid):
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(answer.payload)]
         return m
 
 

@@ -59,7 +59,7 @@ def test_rate_and_seed_are_loaded_at_run_time():
     """Through the stream that loads weights; and the arrays count reads and flips."""
     graph, planned, _, images = _case(1, True, "columns")
     other = ErrorMap.draw(graph, 6, transient=0.05)
-    network = Network(graph, planned, loadable=True, arrays=EmulatedArrays())
+    network = Network(graph, planned, loadable=True, arrays=EmulatedArrays(wear=True))
     reads = [(each["name"], each["reads"]) for each in network.about()["emulated"]]
     assert reads == [(layer.name, layer.reads) for layer in planned.layers]
     assert "emulated" not in Network(graph, planned).about()
@@ -121,3 +121,47 @@ def test_rate_and_seed_are_loaded_at_run_time():
     wanted = integer.scores(graph, images, errors=other, order=planned.read_order)
     assert np.array_equal(np.array(found), wanted)
     assert not np.array_equal(wanted, integer.scores(graph, images))
+
+
+def test_programmings_of_every_word_line():
+    """Loaded a number of times each, and asked for in any order under pauses."""
+    graph, planned, _, _ = _case(1, False, "columns")
+    network = Network(graph, planned, loadable=True, arrays=EmulatedArrays(wear=True))
+    rng = np.random.default_rng(0)
+    wanted = [rng.integers(0, 4, layer.rows) for layer in planned.layers]
+    lines = [index for index, each in enumerate(network.loadables) if index % 3 == 0]
+    found = []
+
+    async def bench(ctx):
+        ctx.set(network.load.valid, 1)
+        for target, counts in zip(lines, wanted, strict=True):
+            for row in np.repeat(np.arange(len(counts)), counts):
+                ctx.set(network.load.payload, {"target": target, "row": int(row), "line": 0})
+                await ctx.tick().until(network.load.ready)
+        ctx.set(network.load.valid, 0)
+        for array, row in asked:
+            while rng.random() < 0.3:
+                await ctx.tick()
+            ctx.set(network.i_wear.payload, {"array": int(array), "row": int(row)})
+            ctx.set(network.i_wear.valid, 1)
+            await ctx.tick().until(network.i_wear.ready)
+            ctx.set(network.i_wear.valid, 0)
+
+    async def sink(ctx):
+        while len(found) < len(asked):
+            ready = rng.random() < 0.5
+            ctx.set(network.o_wear.ready, ready)
+            o = network.o_wear
+            *_, valid, count = await ctx.tick().sample(o.valid, o.payload)
+            if valid and ready:
+                found.append(count)
+
+    asked = [(array, row) for array, counts in enumerate(wanted) for row in range(len(counts))]
+    asked = [asked[k] for k in rng.permutation(len(asked))]
+    simulator = Simulator(network)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.add_testbench(sink)
+    simulator.run()
+    assert found == [wanted[array][row] for array, row in asked]
+    assert "i_wear" not in Network(graph, planned, arrays=EmulatedArrays()).signature.members

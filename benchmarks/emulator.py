@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Area, speed and cycles of emulated memories on ECP5.
+
+    python benchmarks/emulator.py [--seeds 1,2,3] [--json] [--write]
+
+Every pin of a unit has a register in front of it or behind it, so that all paths are timed; these
+registers are not counted. Tools, device and LUT4 are those of ``area.py``. An array of ordinary
+memory stands beside the emulated ones: what they have more is the emulation.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from amaranth.back import rtlil
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+from area_tools import TOOLS, ToolError, ecp5
+
+from twincell.hw.arrays.cycles import expected_cycles
+from twincell.hw.arrays.digital import DigitalArray
+from twincell.hw.arrays.emulated import EmulatedArray
+from twincell.hw.arrays.gaps import QUEUE_DEPTH, Gaps
+from twincell.hw.arrays.mask import Masks
+from twincell.model.generators import gap_table, start
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+BUILD = Path(__file__).parent.parent / "build" / "area"
+ROWS, READS, RATE = 128, 128, 1e-3
+RATES = (2**-24, 1e-6, 1e-3, 0.02, 0.1, 0.5)
+
+
+class Registered(wiring.Component):
+    """A component with a register at every pin; ``registers`` is how many bits these have."""
+
+    def __init__(self, part: wiring.Component):
+        self.part = part
+        self.pins = {
+            "__".join(map(str, path)): (Value.cast(value), member.flow)
+            for path, member, value in part.signature.flatten(part)
+            if isinstance(Value.cast(value), Signal)
+        }
+        self.registers = sum(len(pin) for pin, _ in self.pins.values())
+        super().__init__(
+            {name: wiring.Member(flow, len(pin)) for name, (pin, flow) in self.pins.items()}
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.part = self.part
+        for name, (pin, flow) in self.pins.items():
+            outside = getattr(self, name)
+            m.d.sync += pin.eq(outside) if flow is In else outside.eq(pin)
+        return m
+
+
+class MaskSource(wiring.Component):
+    """The generator of masks alone, of a fixed rate: gaps, queue and masks."""
+
+    def __init__(self, bits: int):
+        self.gaps = Gaps(READS * bits, bits, gap_table(RATE), start(0))
+        self.masks = Masks(READS, bits)
+        super().__init__(
+            {
+                "restart": In(1),
+                "waiting": In(1),
+                "leaves": In(1),
+                "done": Out(1),
+                "mask": Out(bits),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.gaps, m.submodules.masks = gaps, masks = self.gaps, self.masks
+        steps = gaps.o.payload.as_value()
+        m.submodules.queue = queue = SyncFIFOBuffered(width=len(steps), depth=QUEUE_DEPTH)
+        m.d.comb += [
+            gaps.running.eq(1),
+            gaps.second.eq(1),
+            gaps.count.eq(len(gap_table(RATE))),
+            gaps.restart.eq(self.restart),
+            masks.restart.eq(self.restart),
+            queue.w_en.eq(gaps.o.valid),
+            queue.w_data.eq(steps),
+            gaps.o.ready.eq(queue.w_rdy),
+            masks.i.valid.eq(queue.r_rdy),
+            masks.i.payload.eq(queue.r_data),
+            queue.r_en.eq(masks.i.ready),
+            masks.waiting.eq(self.waiting),
+            masks.leaves.eq(self.leaves),
+            self.done.eq(masks.done),
+            self.mask.eq(masks.mask),
+        ]
+        return m
+
+
+def _array(kind: type, columns: int, ternary: bool, **options) -> wiring.Component:
+    rng = np.random.default_rng(0)
+    sign, active = rng.integers(0, 2, (2, ROWS, columns))
+    return kind(sign, active if ternary else None, **options)
+
+
+def _emulated(columns: int, ternary: bool = False) -> wiring.Component:
+    return _array(EmulatedArray, columns, ternary, reads=READS, rate=RATE, start=start(0))
+
+
+UNITS: dict[str, Callable[[], wiring.Component]] = {
+    "masks alone, 64 bits, fixed rate": lambda: MaskSource(64),
+    "digital, binary, 64 columns": lambda: _array(DigitalArray, 64, False),
+    "emulated, binary, 64 columns": lambda: _emulated(64),
+    "digital, binary, 256 columns": lambda: _array(DigitalArray, 256, False),
+    "emulated, binary, 256 columns": lambda: _emulated(256),
+    "digital, ternary, 64 columns": lambda: _array(DigitalArray, 64, True),
+    "emulated, ternary, 64 columns": lambda: _emulated(64, True),
+}
+
+
+def measure(seeds: list[int]) -> dict:
+    """Every unit, and cycles a read at every rate."""
+    found = {}
+    for name, make in UNITS.items():
+        unit = Registered(make())
+        # The tools only see what is below their directory, and not the temporary one.
+        BUILD.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=BUILD, prefix="emulator-") as folder:
+            text = rtlil.convert(unit, name="top", emit_src=False)
+            (Path(folder) / "top.il").write_text(text)
+            figures = ecp5(folder, seeds)
+        found[name] = {**figures, "ff": figures["ff"] - unit.registers}
+    cycles = {
+        str(rate): {
+            "digits": len(gap_table(rate)),
+            "cycles": round(expected_cycles(rate, 1024, 64) / 1024, 3),
+        }
+        for rate in RATES
+    }
+    versions = {package: version(package) for package in ("amaranth", "twincell", *TOOLS[:2])}
+    return {"seeds": seeds, "versions": versions, "units": found, "cycles": cycles}
+
+
+def markdown(results: dict) -> str:
+    """A table of the units, and one of the cycles a read."""
+    seeds = ", ".join(map(str, results["seeds"]))
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    lines = [
+        "# Emulated memories",
+        "",
+        f"Written by `make bench-emulator`. Fmax: median of seeds {seeds}. {versions}.",
+        "",
+        f"LFE5U-25F speed 6, `-nowidelut`, out of context. Arrays have {ROWS} word lines, {READS}",
+        f"reads an image, a rate of {RATE:g} at power-up and settings that can be loaded.",
+        "Registers at the pins are not counted. Block RAM to pin bounds the speed of an array.",
+        "",
+        "| unit | LUT4 | packed | FF | RAM | MHz |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, e in results["units"].items():
+        figures = [e["lut4"], e["comb"], e["ff"], e["block_rams"], e["mhz"]]
+        lines.append(f"| {name} | {' | '.join(map(str, figures))} |")
+    lines += [
+        "",
+        "Cycles a read of 64 bits, with 1024 reads an image offered without a pause. A gap takes",
+        "a cycle a digit, a read one cycle and one more for each of its errors; the slower of the",
+        "two bounds.",
+        "",
+        "| rate | errors a read | digits | cycles a read |",
+        "|---|---|---|---|",
+    ]
+    for rate, e in results["cycles"].items():
+        errors = f"{64 * float(rate):.3g}"
+        lines.append(f"| {float(rate):.3g} | {errors} | {e['digits']} | {e['cycles']:g} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Measures, prints, and with ``--write`` replaces docs/results/emulator.json and .md."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="to docs/results")
+    options = parser.parse_args()
+    missing = [tool for tool in TOOLS[:2] if not importlib.util.find_spec(tool.replace("-", "_"))]
+    if missing:
+        print(f"Missing: {', '.join(missing)}", file=sys.stderr)
+        print(f"  {sys.executable} -m pip install 'twincell[fpga]'", file=sys.stderr)
+        return 3
+    try:
+        results = measure([int(seed) for seed in options.seeds.split(",")])
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 2
+    text = json.dumps(results, indent=2) + "\n"
+    if options.write:
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        (RESULTS / "emulator.json").write_text(text)
+        (RESULTS / "emulator.md").write_text(markdown(results))
+    print(text if options.json else markdown(results), end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
