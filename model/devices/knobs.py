@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Knobs: numbers with a unit and the range in which a device model is meant to hold."""
 
-import math
 from dataclasses import MISSING, dataclass, field, fields
 from numbers import Real
 from typing import Any
@@ -21,7 +20,7 @@ def within(name: str, value: object, low: float, high: float, unit: str) -> floa
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number{_in(unit)}, not {value!r}")
     number = float(value)
-    if math.isnan(number) or not low <= number <= high:
+    if not low <= number <= high:  # so is NaN refused
         suffix = f" {unit}" if unit else ""
         raise ValueError(f"{name} is {number:g}{suffix}, outside {low:g} to {high:g}{suffix}")
     return number

@@ -137,8 +137,8 @@ def test_sign_changes_in_the_tails(mean, sd, noise):
 
     reach = 40 * min(noise, sd)
     exact = _integral(density, -reach, 0) + _integral(density, 0, max(mean, 0) + reach)
-    assert sign_change(mean, sd, noise) == pytest.approx(exact, rel=1e-6)
-    assert sign_change(-mean, sd, noise) == pytest.approx(exact, rel=1e-6)
+    assert sign_change(mean, sd, noise) == pytest.approx(exact, rel=1e-6, abs=0)
+    assert sign_change(-mean, sd, noise) == pytest.approx(exact, rel=1e-6, abs=0)
     assert sign_change(0, sd, noise) == pytest.approx(math.atan(noise / sd) / math.pi)
     assert sign_change(mean, sd, 0.0) == 0
 
@@ -157,14 +157,14 @@ PAPER = Resistance(Lognormal.of(5e3, 0.15), Lognormal.of(100e3, 0.60))
 def test_ternary_errors_at_the_reference_points(threshold, expected):
     cell = TernaryDifferential(PAPER, threshold, 0.1)
     errors = (cell.zero_read_as_one(), cell.one_read_as_zero(), cell.swapped())
-    assert errors == pytest.approx(expected, rel=0.05)
+    assert errors == pytest.approx(expected, rel=0.05, abs=0)
     assert np.array_equal(cell.transitions(), cell.transitions()[::-1, ::-1])  # +1 and -1 alike
 
 
 def test_an_unlimited_window_is_the_binary_cell():
     binary = Differential(PAPER, 0.1).error_rate()
     limit = TernaryDifferential(PAPER, 1e30, 0.1)
-    assert limit.swapped() == pytest.approx(binary, rel=1e-9)
+    assert limit.swapped() == pytest.approx(binary, rel=1e-9, abs=0)
     assert limit.one_read_as_zero() == 0
     assert np.allclose(limit.transitions()[1], [0.5, 0, 0.5])
     assert np.allclose(TernaryDifferential(PAPER, 1.0).transitions()[:, 1], 1)  # nothing resolves
@@ -193,11 +193,11 @@ def test_the_table_of_single_ended_and_differential_cells():
         (0.1, 0.8, 2, 1.3e-2, 6.6e-3),
     ):
         states = Resistance(Lognormal(9, low), Lognormal(9 + d, high))
-        assert SingleEnded(states).error_rate() == pytest.approx(single, rel=0.05)
-        assert Differential(states).error_rate() == pytest.approx(double, rel=0.05)
+        assert SingleEnded(states).error_rate() == pytest.approx(single, rel=0.05, abs=0)
+        assert Differential(states).error_rate() == pytest.approx(double, rel=0.05, abs=0)
         k = high / low
         z = -stats.norm.ppf(SingleEnded(states).error_rate()) * (1 + k) / math.hypot(1, k)
-        assert Differential(states).error_rate() == pytest.approx(ndtr(-z), rel=1e-9)
+        assert Differential(states).error_rate() == pytest.approx(ndtr(-z), rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_the_printed_table_of_2t2r_against_1t1r(p, printed):
     for k, digits in zip((1, 2, 4), printed, strict=True):
         d = -stats.norm.ppf(p) * 0.2 * (1 + k)
         states = Resistance(Lognormal(9, 0.2), Lognormal(9 + d, 0.2 * k))
-        assert SingleEnded(states).error_rate() == pytest.approx(p, rel=1e-9)
+        assert SingleEnded(states).error_rate() == pytest.approx(p, rel=1e-9, abs=0)
         assert f"{Differential(states).error_rate():.1e}" == digits
 
 
@@ -228,7 +228,7 @@ def test_the_optimal_reference_is_the_best():
             assert best <= replace(cell, reference=float(ohm)).error_rate() + 1e-12
         assert best <= replace(cell, reference="equal-tail").error_rate() + 1e-12
         equal = replace(cell, reference="equal-tail").transitions()
-        assert equal[0, 1] == pytest.approx(equal[1, 0], rel=1e-9)
+        assert equal[0, 1] == pytest.approx(equal[1, 0], rel=1e-9, abs=0)
     assert optimal_reference((1.0, 0.3), (3.0, 0.3)) == 2.0
 
 
@@ -244,13 +244,29 @@ def test_limits_of_spread_and_offset(kind):
 @pytest.mark.parametrize("kind", ["2T2R", "ST-MRAM-differential", "ST-MRAM"])
 def test_binary_cells_err_alike_in_both_states(kind):
     matrix = CELLS[kind](np.random.default_rng(5)).transitions()
-    assert matrix[0, 1] == pytest.approx(matrix[1, 0], rel=1e-9)
+    assert matrix[0, 1] == pytest.approx(matrix[1, 0], rel=1e-9, abs=0)
 
 
 def test_two_junctions_do_not_save_write_errors():
     write = Write(Junction(), 50e-6, Junction().width_for(50e-6, 1e-3))
     for kind in (MagneticSingleEnded, MagneticDifferential):
-        assert kind(write).error_rate() == pytest.approx(1e-3, rel=1e-6)
+        assert kind(write).error_rate() == pytest.approx(1e-3, rel=1e-6, abs=0)
+
+
+def test_read_errors_of_junctions_are_noise_or_disturb():
+    write = Write(Junction(), 50e-6, Junction().width_for(50e-6, 1e-3))
+    current = 0.8 * Junction().critical_current
+    for kind in (MagneticSingleEnded, MagneticDifferential):
+        assert kind(write).read_error_rate() < 1e-20
+        disturbed = kind(write, read_current=current, read_time=10e-9)
+        noisy = kind(write, offset=0.5, noise=0.5)
+        assert disturbed.read_error_rate() == pytest.approx(
+            Junction().read_disturb(current, 10e-9), rel=1e-9
+        )
+        assert noisy.read_error_rate() == pytest.approx(noisy.sense().read_error_rate())
+        both = replace(noisy, read_current=current, read_time=10e-9).read_error_rate()
+        p, q = disturbed.read_error_rate(), noisy.read_error_rate()
+        assert both == pytest.approx(p * (1 - q) + q * (1 - p), rel=1e-9, abs=0)
 
 
 def test_random_former_contents_halve_write_errors():
@@ -259,7 +275,7 @@ def test_random_former_contents_halve_write_errors():
 
 
 def test_sense_windows_grow_with_time_and_supply():
-    assert Sensing(0.6, 20e-9).largest_resistance() == pytest.approx(23.73e3, rel=1e-3)
+    assert Sensing(0.6, 20e-9).largest_resistance() == pytest.approx(23.73e3, rel=1e-3, abs=0)
     by_time = [Sensing(0.7, t).largest_resistance() for t in (5e-9, 10e-9, 50e-9, 1e-6)]
     by_supply = [Sensing(v, 20e-9).largest_resistance() for v in (0.6, 0.7, 0.9, 1.2)]
     assert by_time == sorted(by_time) and by_supply == sorted(by_supply)

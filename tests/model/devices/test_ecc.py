@@ -67,7 +67,7 @@ def test_the_residual_rate_is_exact(code, p):
     weight = patterns.sum(axis=1)
     wrong = code.decode(patterns)[0].sum(axis=1)
     terms = p**weight * (1 - p) ** (code.bits - weight) * wrong / code.data
-    assert code.residual_error_rate(p) == pytest.approx(terms.sum(), rel=1e-9)
+    assert code.residual_error_rate(p) == pytest.approx(terms.sum(), rel=1e-9, abs=0)
 
 
 @pytest.mark.parametrize("p", [0.005, 0.02, 0.033])
@@ -86,8 +86,8 @@ def test_where_estimate_and_decoder_differ():
         assert SECDED_72_64.residual_error_rate(p) > left_as_read(p, 72)
     # The same to leading order: 7 p^2, 71 p^2, and 9 p^2 for the code that turns 2 into 3.
     for code, factor in ((SECDED_8_4, 7), (SECDED_72_64, 71), (HAMMING_7_4, 9)):
-        assert code.residual_error_rate(1e-7) == pytest.approx(factor * 1e-14, rel=1e-3)
-        assert code.estimated_error_rate(1e-7) == pytest.approx(factor * 1e-14, rel=1e-3)
+        assert code.residual_error_rate(1e-7) == pytest.approx(factor * 1e-14, rel=1e-3, abs=0)
+        assert code.estimated_error_rate(1e-7) == pytest.approx(factor * 1e-14, rel=1e-3, abs=0)
     assert f"{HAMMING_7_4.residual_error_rate(3.3e-2):.1e}" == "8.9e-03"  # 8.8e-3 is printed
 
 

@@ -47,6 +47,14 @@ def test_the_example_fits():
     assert fitted.cell("2T2R-ternary", threshold=25e3).transitions().shape == (3, 3)
 
 
+def test_small_samples_are_fitted_without_bias():
+    """The square of sigma is unbiased: its mean over 2,000 samples of 8."""
+    logs = np.random.default_rng(0).normal(9, 0.3, (2000, 8))
+    laws = [fit.lognormal_intervals(row, 0.9)[0] for row in logs]
+    assert np.mean([law.sigma**2 for law in laws]) == pytest.approx(0.09, rel=0.04)
+    assert laws[0].sigma == pytest.approx(math.sqrt(np.sum((logs[0] - laws[0].mu) ** 2) / 7))
+
+
 def test_intervals_cover_as_often_as_they_say():
     """At 90 %, of 300 seeded files."""
     rng = np.random.default_rng(0)

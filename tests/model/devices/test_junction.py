@@ -25,7 +25,7 @@ def _rates(i, times, model):
 
 @pytest.mark.parametrize("i, times, expected", REFERENCE)
 def test_the_solver_at_the_reference_points(i, times, expected):
-    assert _rates(i, times, "fokker-planck") == pytest.approx(expected, rel=0.05)
+    assert _rates(i, times, "fokker-planck") == pytest.approx(expected, rel=0.05, abs=0)
 
 
 @pytest.mark.parametrize("i, factor", [(2.0, 1.15), (1.5, 1.5)])
@@ -48,7 +48,7 @@ def test_the_uncorrected_form_is_conservative():
 def test_the_solver_has_converged(i, time, stability):
     coarse = fokker_planck.write_error_rates(i, [time], stability)
     fine = fokker_planck.write_error_rates(i, [time], stability, cells=1200, step=0.005)
-    assert coarse == pytest.approx(fine, rel=0.01)
+    assert coarse == pytest.approx(fine, rel=0.01, abs=0)
 
 
 def test_the_solver_conserves_probability_and_its_stops_do_not_matter():
@@ -63,7 +63,7 @@ def test_the_solver_conserves_probability_and_its_stops_do_not_matter():
     assert rates[0] == pytest.approx(1) and (np.diff(rates) < 0).all()
     for time, rate in zip(times, rates, strict=True):
         alone = fokker_planck.write_error_rates(2.0, [time], 60.0)
-        assert alone == pytest.approx(rate, rel=1e-4)
+        assert alone == pytest.approx(rate, rel=1e-4, abs=0)
 
 
 def test_without_current_the_equilibrium_stays():
@@ -74,8 +74,8 @@ def test_without_current_the_equilibrium_stays():
 
 def test_material_parameters_to_current_and_time():
     junction = Junction()
-    assert junction.critical_current == pytest.approx(25e-6, rel=0.02)
-    assert junction.time_constant == pytest.approx(1.9e-9, rel=0.01)
+    assert junction.critical_current == pytest.approx(25e-6, rel=0.02, abs=0)
+    assert junction.time_constant == pytest.approx(1.9e-9, rel=0.01, abs=0)
     double = Junction(stability=120)
     assert double.critical_current == pytest.approx(2 * junction.critical_current)
     assert junction.antiparallel_resistance == pytest.approx(6e3 * 3.571)
@@ -91,7 +91,7 @@ def test_material_parameters_to_current_and_time():
 )
 def test_pulse_lengths_of_the_uncorrected_form(i, expected):
     rates = _rates(i, expected, "butler")
-    assert rates == pytest.approx((1e-2, 1e-3, 1e-4, 1e-6, 1e-8), rel=0.02)
+    assert rates == pytest.approx((1e-2, 1e-3, 1e-4, 1e-6, 1e-8), rel=0.02, abs=0)
 
 
 @pytest.mark.parametrize("i", [1.5, 2.0, 3.0, 8.0])
@@ -100,7 +100,7 @@ def test_width_for_inverts_the_error_rate(i, rate):
     junction = Junction()
     current = i * junction.critical_current
     width = junction.width_for(current, rate)
-    assert junction.write_error_rate(current, width) == pytest.approx(rate, rel=1e-6)
+    assert junction.write_error_rate(current, width) == pytest.approx(rate, rel=1e-6, abs=0)
 
 
 def test_relaxed_writes_take_half_the_energy():
@@ -117,10 +117,12 @@ def test_thermal_regime_retention_and_read_disturb():
     junction = Junction(stability=54)
     # Ten years at 1e-6 a bit and 1 ns need a stability of about 54.
     assert 0.5e-6 < junction.retention_error(YEARS_10) < 2e-6
+    rate = 1 / (1e-9 * math.exp(54))
+    assert junction.retention_error(1.0) == pytest.approx(rate, rel=1e-9, abs=0)
     assert junction.retention_error(1e30) == pytest.approx(0.5)
     half = 0.5 * junction.critical_current
     escape = 1e-9 * math.exp(54 * 0.25)
-    assert junction.read_disturb(half, 1e-8) == pytest.approx(1e-8 / escape, rel=1e-3)
+    assert junction.read_disturb(half, 1e-8) == pytest.approx(1e-8 / escape, rel=1e-3, abs=0)
     assert junction.write_error_rate(half, escape, "thermal") == pytest.approx(math.exp(-1))
     compact = Junction(stability=54, barrier_exponent=1.0)
     assert compact.read_disturb(half, 1e-8) < junction.read_disturb(half, 1e-8)
