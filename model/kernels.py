@@ -48,29 +48,13 @@ def _count(typing_context, count, sign, start, words, rows, at0, at1, at2, at3):
     """
 
     def generate(context, builder, signature, arguments):
-        data = [
-            context.make_array(array_type)(context, builder, array).data
-            for array_type, array in ((signature.args[k], arguments[k]) for k in (0, 1, 4))
-        ]
+        count, sign, rows = _data(context, builder, signature, arguments, (0, 1, 4))
         start, words, *places = (arguments[k] for k in (2, 3, 5, 6, 7, 8))
         for half in range(TILE // _HALF):
-            sums = [
-                cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, [0] * _LANES))
-                for _ in range(_ROWS * _HALF // _LANES)
-            ]
-            with cgutils.for_range(builder, words) as loop:
-                first = builder.add(start, builder.mul(loop.index, _WORD(TILE)))
-                weights = _vectors(builder, data[1], builder.add(first, _WORD(half * _HALF)))
-                weights = [builder.load(place, align=8) for place in weights]
-                for row, place in enumerate(places):
-                    x = builder.load(builder.gep(data[2], [builder.add(place, loop.index)]))
-                    x = _broadcast(builder, x)
-                    for part, weight in enumerate(weights):
-                        ones = _ones(builder, builder.xor(weight, x))
-                        total = sums[row * len(weights) + part]
-                        builder.store(builder.add(builder.load(total), ones), total)
+            sums = _zeros(builder)
+            _add_ones(builder, sums, half, sign, start, words, rows, places)
             for row in range(_ROWS):
-                targets = _vectors(builder, data[0], _WORD(row * TILE + half * _HALF))
+                targets = _vectors(builder, count, _WORD(row * TILE + half * _HALF))
                 for part, target in enumerate(targets):
                     total = builder.load(sums[row * len(targets) + part])
                     builder.store(total, target, align=8)
@@ -78,6 +62,86 @@ def _count(typing_context, count, sign, start, words, rows, at0, at1, at2, at3):
 
     places = (types.int64,) * _ROWS
     return types.void(count, sign, types.int64, types.int64, rows, *places), generate
+
+
+@intrinsic
+def _fire_tile(
+    typing_context, fired, limits, limit, planes, sign, start, words, rows, at0, at1, at2, at3
+):  # fmt: skip
+    """Decisions of a tile of neurons for four rows: ``fired`` (4,) packed words, overwritten.
+
+    As :func:`_count`, for rows of several planes, one after the other, of the weights ``planes``;
+    the limits are ``limits.flat[limit:]``. Counts never leave the registers.
+    """
+
+    def generate(context, builder, signature, arguments):
+        fired, limits, weights, sign, rows = _data(
+            context, builder, signature, arguments, (0, 1, 3, 4, 7)
+        )
+        limit, start, words, *places = (arguments[k] for k in (2, 5, 6, 8, 9, 10, 11))
+        planes = context.make_array(signature.args[3])(context, builder, arguments[3])
+        count = cgutils.unpack_tuple(builder, planes.shape)[0]
+        decided = [cgutils.alloca_once_value(builder, _WORD(0)) for _ in range(_ROWS)]
+        for row in decided:
+            builder.store(_WORD(0), row)
+        for half in range(TILE // _HALF):
+            totals = _zeros(builder)
+            with cgutils.for_range(builder, count) as loop:
+                sums = _zeros(builder)
+                offset = builder.mul(loop.index, words)
+                shown = [builder.add(place, offset) for place in places]
+                _add_ones(builder, sums, half, sign, start, words, rows, shown)
+                weight = builder.load(builder.gep(weights, [loop.index]))
+                weight = _broadcast(builder, weight)
+                for part, total in zip(sums, totals, strict=True):
+                    product = builder.mul(builder.load(part), weight)
+                    builder.store(builder.add(builder.load(total), product), total)
+            most = _vectors(builder, limits, builder.add(limit, _WORD(half * _HALF)))
+            most = [builder.load(place, align=8) for place in most]
+            for row in range(_ROWS):
+                for part, bound in enumerate(most):
+                    total = builder.load(totals[row * len(most) + part])
+                    bits = builder.icmp_signed("<=", total, bound)
+                    bits = builder.zext(builder.bitcast(bits, ir.IntType(_LANES)), _WORD)
+                    bits = builder.shl(bits, _WORD(half * _HALF + part * _LANES))
+                    builder.store(builder.or_(builder.load(decided[row]), bits), decided[row])
+        for row, word in enumerate(decided):
+            builder.store(builder.load(word), builder.gep(fired, [_WORD(row)]))
+        return context.get_dummy_value()
+
+    place = types.int64
+    arguments = fired, limits, place, planes, sign, place, place, rows, place, place, place, place
+    return types.void(*arguments), generate
+
+
+def _data(context, builder, signature, arguments, which: tuple[int, ...]) -> list:
+    """Pointers to the content of those arguments that are arrays."""
+    arrays = ((signature.args[k], arguments[k]) for k in which)
+    return [context.make_array(kind)(context, builder, array).data for kind, array in arrays]
+
+
+def _zeros(builder) -> list:
+    """Places for the counts of half a tile for each row, set to 0."""
+    zero = ir.Constant(_VECTOR, [0] * _LANES)
+    places = [cgutils.alloca_once(builder, _VECTOR) for _ in range(_ROWS * _HALF // _LANES)]
+    for place in places:
+        builder.store(zero, place)
+    return places
+
+
+def _add_ones(builder, sums, half, sign, start, words, rows, places) -> None:
+    """Adds the disagreements of half a tile with each row to its counts."""
+    with cgutils.for_range(builder, words) as loop:
+        first = builder.add(start, builder.mul(loop.index, _WORD(TILE)))
+        weights = _vectors(builder, sign, builder.add(first, _WORD(half * _HALF)))
+        weights = [builder.load(place, align=8) for place in weights]
+        for row, place in enumerate(places):
+            x = builder.load(builder.gep(rows, [builder.add(place, loop.index)]))
+            x = _broadcast(builder, x)
+            for part, weight in enumerate(weights):
+                total = sums[row * len(weights) + part]
+                ones = _ones(builder, builder.xor(weight, x))
+                builder.store(builder.add(builder.load(total), ones), total)
 
 
 def _vectors(builder, base, start) -> list:
@@ -148,6 +212,23 @@ def _masked_block(rows, plane_weights, sign, active, present, classes, first, ti
 
 
 @njit(cache=True, nogil=True, boundscheck=False)
+def _fire_unmasked(rows, plane_weights, sign, limits, packed):
+    """:func:`fire` where every tap counts, so that there is one border class."""
+    fired = np.empty(_ROWS, dtype=np.uint64)
+    planes, words = rows.shape[1:]
+    last, size = len(rows) - 1, planes * words
+    for first in range(0, len(rows), _ROWS):
+        second, third, fourth = min(first + 1, last), min(first + 2, last), min(first + 3, last)
+        for tile in range(len(sign)):
+            _fire_tile(
+                fired, limits, tile * TILE, plane_weights, sign, tile * words * TILE, words, rows,
+                first * size, second * size, third * size, fourth * size,
+            )  # fmt: skip
+            for row in range(first, min(first + _ROWS, len(rows))):
+                packed[row, tile] = fired[row - first]
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
 def fire(rows, plane_weights, sign, masked, active, present, classes, limits, packed):
     """Neurons whose disagreements stay within their limit, as packed bits.
 
@@ -163,16 +244,13 @@ def fire(rows, plane_weights, sign, masked, active, present, classes, limits, pa
     limits : int64 (border classes, tiles, 64); -1 where there is no neuron
     packed : uint64 (n, tiles), overwritten
     """
-    count = np.empty((_ROWS, TILE), dtype=np.uint64)
+    if not masked:
+        _fire_unmasked(rows, plane_weights, sign, limits, packed)
+        return
     total = np.empty((_ROWS, TILE), dtype=np.int64)
     for first in range(0, len(rows), _ROWS):
         for tile in range(len(sign)):
-            if masked:
-                _masked_block(
-                    rows, plane_weights, sign, active, present, classes, first, tile, total
-                )
-            else:
-                _block(rows, plane_weights, sign, first, tile, count, total)
+            _masked_block(rows, plane_weights, sign, active, present, classes, first, tile, total)
             for row in range(first, min(first + _ROWS, len(rows))):
                 limit = limits[classes[row % len(classes)], tile]
                 value = np.uint64(0)
