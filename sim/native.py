@@ -33,7 +33,6 @@ def run(
     images: np.ndarray,
     *,
     prologue: Prologue | None = None,
-    whole: bool = False,
     workers: int | None = None,
     pauses: Pauses | None = None,
     seed: int = 0,
@@ -48,7 +47,6 @@ def run(
     images : unsigned integers (N, ...), N > 0, of the network's number of pixels
     prologue : payloads that are played into stream ``load`` before an image of this index comes as
         the first after a reset; images are cut into slices that each begin so
-    whole : do not cut the images, for hardware that cannot start with any of them
     workers : processes at once; all cores by default
     pauses, seed : random pauses on both sides; none by default
     progress : called with the images done and their total, in the caller's thread
@@ -67,7 +65,7 @@ def run(
         raise ValueError("There are no images to simulate")
     beats = network.encode(images)
     player = compile_player(build)
-    bounds = ((0, total),) if whole else slices(total)
+    bounds = slices(total)
     start = time.perf_counter()
     jobs = [
         _Job(
@@ -80,6 +78,7 @@ def run(
             hang_after=hang_after or default_hang_after(network.planned_cycles),
             what=f"images {a} to {b - 1}, {pauses}, seed {seed}",
             load=_loaded(network.ports, prologue, a),
+            extra=(f"+first_image={a}",),
         )
         for index, (a, b) in enumerate(bounds)
     ]
@@ -107,7 +106,6 @@ def trace(
     vcd: Path,
     *,
     prologue: Prologue | None = None,
-    whole: bool = False,
     pauses: Pauses | None = None,
     seed: int = 0,
     hang_after: int | None = None,
@@ -118,7 +116,7 @@ def trace(
     an error, since it may be what there is to see.
     """
     network, vcd = codec(build), Path(vcd).absolute()
-    bounds = ((0, len(images)),) if whole else slices(len(images))
+    bounds = slices(len(images))
     number, (a, b) = next((n, s) for n, s in enumerate(bounds) if s[0] <= index < s[1])
     vcd.parent.mkdir(parents=True, exist_ok=True)
     job = _Job(
@@ -131,7 +129,7 @@ def trace(
         hang_after=hang_after or default_hang_after(network.planned_cycles),
         what=f"image {index}, seed {seed}",
         load=_loaded(network.ports, prologue, a),
-        extra=(f"vcd={vcd}", f"image={index - a}"),
+        extra=(f"+first_image={a}", f"vcd={vcd}", f"image={index - a}"),
     )
     job.execute()
     return vcd

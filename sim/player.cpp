@@ -13,6 +13,7 @@
 //   seed            of the pauses
 //   quiet           cycles without any transfer that count as a hang
 //   drain           cycles to run after the last expected beat
+//   +first_image    how many images were before those of this run
 //   vcd, image      waveform file, and the image of this run that it shows (builds with TRACE)
 //
 // Standard output: "image N" now and then, and one line "end key=value ..." at the end.
@@ -137,6 +138,7 @@ int main(int argc, char** argv) {
     if (!out) { std::perror(given["out"].c_str()); return 2; }
 
     auto context = std::make_unique<VerilatedContext>();
+    context->commandArgs(argc, argv);  // models read +first_image
 #ifdef TRACE
     context->traceEverOn(true);
 #endif

@@ -179,7 +179,6 @@ def verify(
             golden,
             simulator,
             prologue=_prologue(network, errors),
-            whole=array == "macro" and errors is not None and errors.transient,
             pauses=PAUSES[pauses],
             seed=seed,
         )
@@ -341,7 +340,6 @@ class _Run:
     golden: np.ndarray
     simulator: str
     prologue: Prologue | None
-    whole: bool
     pauses: Pauses
     seed: int
 
@@ -349,7 +347,7 @@ class _Run:
         """Plays all images."""
         images = self.case.images
         if self.simulator == "native":
-            return native.run(self.build, images, progress=progress, whole=self.whole, **self._dice)
+            return native.run(self.build, images, progress=progress, **self._dice)
         return harness.run(self.build, images, self.golden, simulator=self.simulator, **self._dice)
 
     @property
@@ -363,7 +361,7 @@ class _Run:
             return result.waves
         vcd = self.build / f"image{image}.vcd"
         images = self.case.images
-        return native.trace(self.build, images, image, vcd, whole=self.whole, **self._dice)
+        return native.trace(self.build, images, image, vcd, **self._dice)
 
 
 def _replay_command(

@@ -53,16 +53,18 @@
   reg [95:0] state;
   reg [63:0] position;    // of the next error
   reg [63:0] past;        // bits of the reads of this image so far
-  integer read;
+  integer read, skipped, first_image;
   reg [BITS-1:0] flips;
 
-  initial begin
+  initial begin  // +first_image=N on the command line: the first image that comes is image N
     read = 0;
     past = 0;
     flips = 0;
     if (ERRORS != "") begin
       $readmemh(ERRORS, errors);
       first_word = {errors[2], errors[1], errors[0]};
+      if ($value$plusargs("first_image=%d", first_image))
+        for (skipped = 0; skipped < first_image; skipped = skipped + 1) next_image;
     end
   end
 

@@ -19,7 +19,7 @@ from twincell.model.planes import Binary, FixedPoint
 from twincell.sim import harness, native
 from twincell.sim.results import SWEEP
 
-IMAGES = 20  # of one run: the errors of an image depend on its index
+IMAGES = 70  # two runs of the native player: errors depend on the index of an image
 TIMING = Timing(precharge=1, word_line=2, sense=1, latch=1)
 # Sizes, bits of a pixel, ternary weights, lanes, arrangement.
 KINDS = [
@@ -63,9 +63,12 @@ def built(request, tmp_path_factory):
 def test_native(built, pauses):
     directory, planned, images, scores = built
     result = native.run(directory, images, pauses=pauses, seed=5)
+    assert len(result.slices) == 2
     assert not result.mismatches(scores).any()
     if pauses == SWEEP[0]:
-        assert set(np.diff(result.finished)[4:]) == {planned.cycles_per_image}
+        for part in result.slices:
+            finished = result.finished[slice(*part)]
+            assert set(np.diff(finished)[4:]) == {planned.cycles_per_image}
 
 
 @pytest.mark.parametrize("pauses", [SWEEP[0], SWEEP[3]], ids=str)
