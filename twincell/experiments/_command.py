@@ -37,18 +37,21 @@ def run(
     from . import _registry, _report
 
     experiment = _registry.find(name)
+    folder = out or Path("runs", "experiments", name)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(name, total=None)
         job = _report.Job(
-            quick, data, lambda done, total: bars.update(task, completed=done, total=total)
+            quick, data, lambda done, total: bars.update(task, completed=done, total=total), folder
         )
         report = experiment.run(job)
-    files = _report.write(name, report, quick, out or Path("runs", "experiments", name))
-    made = table(report.title, "quantity", "published", "tag", "ours", "interval", right=3)
+    files = _report.write(name, report, quick, folder)
+    columns = ["quantity", "published", "tag", "ours", "interval"]
+    judged = any(each.verdict for each in report.findings)
+    made = table(report.title, *columns, *["verdict"] * judged, right=3)
     for each in report.findings:
-        ours, interval = _report.shown(each.ours), _report.shown(each.interval)
-        made.add_row(each.quantity, each.published, f"({each.tag})", ours, interval)
+        cells = [_report.shown(each.ours), _report.shown(each.interval), *[each.verdict] * judged]
+        made.add_row(each.quantity, each.published, f"({each.tag})", *cells)
     made.caption, made.caption_justify = f"seed {report.seed}, written to {files[0].parent}", "left"
     record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
     _print(record, made, as_json)

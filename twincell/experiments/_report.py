@@ -6,7 +6,7 @@ Equal runs write equal bytes: no date, no path, fixed identifiers in the plots.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,11 +30,13 @@ Cell = str | int | float | None
 @dataclass(frozen=True)
 class Job:
     """What a run is given: ``quick`` asks for a minute at most, ``data`` is the directory of data
-    sets (else TWINCELL_DATA), ``progress`` takes what is done of how much."""
+    sets (else TWINCELL_DATA), ``progress`` takes what is done of how much. In ``folder`` is kept
+    what a later run continues from; without one nothing is kept."""
 
     quick: bool = False
     data: Path | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Finding:
     """One published figure beside ours.
 
     ``tag`` is one of TAGS and says how the published figure is known. ``interval`` holds the true
-    value with 99 % confidence, from ``n`` trials; both are ``None`` for closed forms.
+    value with 99 % confidence, from ``n`` trials; both are ``None`` for closed forms. ``verdict``
+    says in a word what follows for the published figure.
     """
 
     quantity: str
@@ -53,6 +56,7 @@ class Finding:
     interval: tuple[float, float] | None = None
     n: int | None = None
     note: str = ""
+    verdict: str = ""
 
     def __post_init__(self):
         if self.tag not in TAGS:
@@ -102,7 +106,10 @@ def plot(title: str, x: str, y: str, **scales: str) -> tuple[Figure, Axes]:
 
 
 def record(name: str, report: Report, quick: bool) -> dict:
-    """The report as plain data."""
+    """The report as plain data; verdicts where there are any."""
+    kept = {each.name for each in fields(Finding)}
+    if not any(finding.verdict for finding in report.findings):
+        kept.remove("verdict")
     return {
         "experiment": name,
         "title": report.title,
@@ -110,7 +117,10 @@ def record(name: str, report: Report, quick: bool) -> dict:
         "seed": report.seed,
         "confidence": CONFIDENCE,
         "versions": {package: version(package) for package in ("twincell", "numpy", "scipy")},
-        "findings": [vars(finding) for finding in report.findings],
+        "findings": [
+            {name: value for name, value in vars(finding).items() if name in kept}
+            for finding in report.findings
+        ],
         "tables": [vars(table) for table in report.tables],
         "plots": [f"{plot}.svg" for plot in report.plots],
     }
@@ -122,7 +132,9 @@ def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
     made = record(name, report, quick)
     pages = {
         folder / "report.json": json.dumps(made, indent=2) + "\n",
-        folder / "report.md": _PAGE.render(made, text=report.text, tags=TAGS),
+        folder / "report.md": _PAGE.render(
+            made, text=report.text, tags=TAGS, judged=any(f.verdict for f in report.findings)
+        ),
     }
     for path, content in pages.items():
         path.write_text(content, encoding="utf-8")
@@ -162,12 +174,13 @@ Written by `twincell experiments run {{ experiment }}{{ " --quick" if quick }}`,
 
 Intervals hold with {{ (confidence * 100) | int }} % confidence, each for itself.
 
-| quantity | published | tag | ours | interval | n | source, note |
-|---|---|---|---|---|---|---|
+| quantity | published | tag | ours | interval | n |{{ " verdict |" if judged }} source, note |
+|---|---|---|---|---|---|{{ "---|" if judged }}---|
 {% for f in findings %}
 | {{ f.quantity | shown }} | {{ f.published | shown }} | [{{ f.tag }}] | {{ f.ours | shown }} |
 {%- set note = f.source ~ ("; " ~ f.note if f.note else "") %}
- {{ f.interval | shown }} | {{ f.n | shown }} | {{ note | shown }} |
+ {{ f.interval | shown }} | {{ f.n | shown }} |
+{%- if judged %} {{ f.verdict | shown }} |{% endif %} {{ note | shown }} |
 {% endfor %}
 
 {% for tag, meaning in tags.items() %}
