@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/twincell-setup
 
-.PHONY: setup demo test test-slow bench-reference bench-area bench-emulator lint clean
+.PHONY: setup demo test test-slow bench-reference bench-area bench-sweep bench-emulator lint clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,9 @@ lint: setup
 
 bench-reference: setup
 	$(BIN)/python benchmarks/reference.py
+
+bench-sweep: setup
+	$(BIN)/python benchmarks/sweep.py
 
 bench-area: setup
 	$(BIN)/python benchmarks/area.py --write

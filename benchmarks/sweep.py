@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Images per second with bit errors: the packed engine against float32 torch and a plain sampler.
+
+    python benchmarks/sweep.py [--images N] [--rounds N] [--json]
+
+One network, 784-1024-1024-10 with a binary input, and one number of threads for all:
+
+* persistent errors, a map of its own for every so many images: the packed engine draws the map and
+  applies it to the packed weights; torch draws a mask of -1 and +1 and multiplies the weights;
+* read errors, drawn anew for every image: the packed engine draws their positions from the
+  generator that hardware mirrors; torch draws a mask for every image; the plain sampler, in numba,
+  draws gaps as ``log(u) / log(1 - p)`` and corrects the same sums, with positions of its own.
+
+The rounds alternate; times are the best of each. With the engine's own errors, torch must give the
+same scores, which is checked.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numba import njit
+from reference import FloatNetwork, _best, _random_network
+
+from twincell.model import kernels
+from twincell.model.errors import ErrorMap, ReadOrder
+from twincell.model.graph import Graph
+from twincell.model.integer import Interpreter
+
+RATE = 1e-3
+FEW = 40  # images of the slow ones with read errors
+
+
+class MaskedNetwork(FloatNetwork):
+    """The float32 network with masks on its weights."""
+
+    def with_map(self, rate: float) -> "MaskedNetwork":
+        """The network after one mask is drawn for each layer."""
+        other = object.__new__(MaskedNetwork)
+        other.most, other.layers = self.most, []
+        for weights, limit in self.layers:
+            mask = torch.empty_like(weights).bernoulli_(rate).mul_(-2).add_(1)
+            other.layers.append((weights * mask, limit))
+        return other
+
+
+def persistent(graph: Graph, images: np.ndarray, per_map: int, threads: int, rounds: int) -> dict:
+    """A new error map for each ``per_map`` images."""
+    packed, floats = Interpreter(graph, threads=threads), MaskedNetwork(graph)
+    shown, tensor = packed.shown(images[:per_map]), torch.tensor(images[:per_map])
+    maps = max(1, len(images) // per_map)
+
+    def ours() -> None:
+        for seed in range(maps):
+            packed.with_errors(ErrorMap.draw(graph, seed, persistent=RATE)).scores(shown)
+
+    def theirs() -> None:
+        for _ in range(maps):
+            floats.with_map(RATE).scores(tensor)
+
+    errors = ErrorMap.draw(graph, 0, persistent=RATE)
+    wanted = FloatNetwork(errors.sensed(graph)).scores(tensor).numpy()
+    differing = int((packed.with_errors(errors).scores(shown) != wanted).sum())
+    fast, slow = _best(rounds, ours, theirs)
+    done = maps * per_map
+    return _row(f"persistent, {per_map} images a map", threads, done / fast, done / slow, differing)
+
+
+def transient(graph: Graph, images: np.ndarray, threads: int, rounds: int) -> list[dict]:
+    """Read errors of every image."""
+    errors = ErrorMap.draw(graph, 0, transient=RATE)
+    packed = Interpreter(graph, errors=errors, threads=threads)
+    floats, tensor = MaskedNetwork(graph), torch.tensor(images[:FEW])
+    plain = Plain(graph, threads)
+
+    def theirs() -> None:
+        for k in range(FEW):
+            floats.with_map(RATE).scores(tensor[k : k + 1])
+
+    differing = int((packed.scores(images[:FEW]) != _by_torch(graph, errors, images)).sum())
+    packed.scores(images[:FEW])
+    plain.scores(images[:FEW])
+    jobs = lambda: packed.scores(images), lambda: plain.scores(images), theirs
+    ours, sampler, slow = _best(rounds, *jobs)
+    n = len(images)
+    return [
+        _row("read errors, torch", threads, n / ours, FEW / slow, differing),
+        _row("read errors, plain sampler", threads, n / ours, n / sampler, 0),
+    ]
+
+
+def _by_torch(graph: Graph, errors: ErrorMap, images: np.ndarray) -> np.ndarray:
+    from twincell.model import reference
+
+    order = ReadOrder.logical(graph)
+    return reference.scores(graph, images[:FEW], errors=errors, order=order).numpy()
+
+
+class Plain:
+    """The packed network with read errors of a plain sampler: the same kernels for the sums."""
+
+    def __init__(self, graph: Graph, threads: int):
+        self.threads = threads
+        self.network = Interpreter(graph, threads=1)
+        self.layers = list(self.network._layers.values())
+
+    def scores(self, images: np.ndarray) -> np.ndarray:
+        """Scores (images, classes), by as many threads."""
+        parts = [images[k : k + 256] for k in range(0, len(images), 256)]
+        with ThreadPoolExecutor(self.threads) as pool:
+            return np.concatenate(list(pool.map(self._run, parts, range(len(parts)))))
+
+    def _run(self, images: np.ndarray, part: int) -> np.ndarray:
+        rows, one = self.network.shown(images).flow, np.ones(1, np.int64)
+        for number, layer in enumerate(self.layers):
+            outputs, inputs = layer.node.weights.sign.shape
+            totals = np.empty((len(rows), outputs), dtype=np.int64)
+            kernels.disagreements(**layer._operands(rows, one), totals=totals)
+            _misread(rows[:, 0], layer.sign, inputs, 1000 * part + number, RATE, totals)
+            if layer is self.layers[-1]:
+                return inputs - 2 * totals + layer.node.offsets[0]
+            fired = totals <= inputs - layer.node.thresholds[0]
+            octets = np.packbits(fired, axis=1, bitorder="little")
+            rows = np.ascontiguousarray(octets).view(np.uint64)[:, None]
+        raise AssertionError
+
+
+@njit(nogil=True, boundscheck=False)
+def _misread(rows, sign, inputs, seed, rate, totals):
+    """Flips bits at random gaps, as one would write it."""
+    np.random.seed(seed)  # noqa: NPY002
+    scale = 1 / math.log1p(-rate)
+    outputs = totals.shape[1]
+    for row in range(len(rows)):
+        place = int(math.log(1 - np.random.random()) * scale)  # noqa: NPY002
+        while place < inputs * outputs:
+            neuron = place // inputs
+            source = place - neuron * inputs
+            word = rows[row, source >> 6] ^ sign[neuron >> 6, source >> 6, neuron & 63]
+            totals[row, neuron] += 1 - 2 * np.int64(word >> np.uint64(source & 63) & np.uint64(1))
+            place += 1 + int(math.log(1 - np.random.random()) * scale)  # noqa: NPY002
+
+
+def _row(what: str, threads: int, ours: float, theirs: float, differing: int) -> dict:
+    return {
+        "errors": what,
+        "rate": RATE,
+        "threads": threads,
+        "images_per_second": ours,
+        "other_images_per_second": theirs,
+        "ratio": ours / theirs,
+        "differing_scores": differing,
+    }
+
+
+def main() -> None:
+    """Measures at one thread and at all cores."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    graph, rows = _random_network(), []
+    images = np.random.default_rng(0).integers(0, 2, (options.images, 784), dtype=np.uint8)
+    with torch.inference_mode():
+        for threads in sorted({1, os.cpu_count() or 1}):
+            torch.set_num_threads(threads)
+            for per_map in (1000, options.images):
+                rows.append(persistent(graph, images, per_map, threads, options.rounds))
+            rows += transient(graph, images, threads, options.rounds)
+    if options.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print(
+            f"{'errors':<32}{'threads':>8}{'packed/s':>12}{'other/s':>12}{'ratio':>8}{'differ':>8}"
+        )
+        for row in rows:
+            print(
+                f"{row['errors']:<32}{row['threads']:>8}{row['images_per_second']:>12,.0f}"
+                f"{row['other_images_per_second']:>12,.0f}{row['ratio']:>8.1f}"
+                f"{row['differing_scores']:>8}"
+            )
+    if any(row["differing_scores"] for row in rows):
+        sys.exit("The scores of the two differ")
+
+
+if __name__ == "__main__":
+    main()
