@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The macro's model in Verilog against its twin in Python: any pins, allowed or not."""
 
+import json
 import shutil
 import subprocess
 
@@ -11,6 +12,7 @@ from twincell.hw.arrays.macro import MacroArray, ProgramErrors, ReadErrors
 from twincell.hw.arrays.macro_files import MODEL, STUB, memories, model, stub
 from twincell.hw.arrays.macro_model import MacroModel
 from twincell.hw.arrays.pins import CLOCK, MODULE, PINS, markdown_table
+from twincell.hw.verilog import emit, run_yosys
 from twincell.model.generators import start
 
 INPUTS = [pin for pin in PINS if pin.direction == "input"]
@@ -160,3 +162,16 @@ def test_two_macros_of_one_name_are_refused():
     arrays = [MacroArray(np.zeros((2, 2)), name="same") for _ in range(2)]
     with pytest.raises(ValueError, match=r"^Two macros are called 'same'; their files would"):
         memories(arrays)
+
+
+def test_synthesis_keeps_the_black_box_and_its_pins(tmp_path):
+    array = MacroArray(np.zeros((5, 7)), name="cells")
+    emit(array, tmp_path, name="array")
+    script = f"read_verilog array.v {STUB}\nsynth -flatten -top array\ncheck -assert\n"
+    (tmp_path / "synth.ys").write_text(script + "write_json array.json\n")
+    done = run_yosys(tmp_path, "synth.ys")
+    assert done.returncode == 0, done.stderr[-2000:]
+    cells = json.loads((tmp_path / "array.json").read_text())["modules"]["array"]["cells"]
+    (macro,) = [cell for cell in cells.values() if cell["type"].endswith(MODULE)]
+    widths = {name: len(bits) for name, bits in macro["connections"].items()}
+    assert widths == {pin.name: pin.bits(5, 7) for pin in (CLOCK, *PINS)}
