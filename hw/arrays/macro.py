@@ -13,7 +13,8 @@ from ...model import nodes
 from ...model.errors import ErrorMap
 from ...model.generators import gap_table
 from ..plan import LayerPlan
-from .macro_control import MacroControl, control_members
+from .macro_control import MacroControl
+from .macro_members import control_members
 from .macro_timing import Timing
 from .pins import BlackBox
 from .signature import ArraySignature
