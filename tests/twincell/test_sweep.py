@@ -310,3 +310,13 @@ def test_points_start_with_that_without_errors():
     grid = points((0.0, 0.1), (0.0, 0.2))
     pairs = [(each.ber, each.transient) for each in grid]
     assert pairs == [(0, 0), (0, 0.2), (0.1, 0), (0.1, 0.2)]
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_processes(net, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    run(net, tmp_path / "here")
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(**options, processes=True) as cluster:
+        run(net, tmp_path / "dask", workers=None, dask=cluster.scheduler_address)
+    assert contents(tmp_path / "here") == contents(tmp_path / "dask")

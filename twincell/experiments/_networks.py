@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Networks that experiments train, and their accuracies under errors.
+
+Both continue where an earlier run was stopped: trainings from their checkpoints, sweeps from their
+ledgers.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from ..model.data import Dataset, load
+from ..model.files import write_bytes
+from ..model.recipe import Recipe
+from ..sweeps.intervals import difference
+from ..sweeps.sweep import Sweep, sweep
+from ._report import CONFIDENCE, Job
+
+RECIPES = Path(str(resources.files(__package__))) / "recipes"
+
+
+def recipe(name: str, number: int = 0, rate: float = 0.0) -> Recipe:
+    """One of the recipes of this folder, for its ``number``-th training.
+
+    ``rate`` is that of the weight errors to train with. Trainings of equal number start with equal
+    weights and see the same mini-batches.
+    """
+    fields = Recipe.read(RECIPES / f"{name}.toml").model_dump(exclude_none=True)
+    seed = fields["seed"] + number
+    fields |= {"seed": seed, "name": f"{name}-{f'r{rate:.0e}' if rate else 'plain'}-{seed}"}
+    if rate:
+        # The network is measured by sweeps; one map is the fewest that a recipe asks for.
+        fields["errors"] = {"persistent": rate, "maps": 1}
+    return Recipe.model_validate(fields)
+
+
+@dataclass(eq=False)
+class Bench:
+    """Trains and measures networks in a folder, one after the other.
+
+    Parameters
+    ----------
+    job : of the experiment
+    folder : of checkpoints, networks and sweeps
+    steps : epochs and sweeps that the experiment will do, for its progress
+    """
+
+    job: Job
+    folder: Path
+    steps: int
+    done: int = 0
+
+    def train(self, given: Recipe) -> Path:
+        """The trained network's file, with the recipe beside it; continues an earlier training."""
+        from ..model.training import train  # torch takes two seconds to import
+
+        before, folder = self.done, self.folder / given.name
+        trained = train(
+            given, folder, data=self.data(given), progress=lambda epoch: self._advance(1)
+        )
+        self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
+        path = trained.publish(folder)
+        # Who loads the network finds its data set by this file.
+        write_bytes(path.with_suffix(".toml"), toml(given).encode())
+        return path
+
+    def data(self, given: Recipe) -> Dataset:
+        """The data set of a recipe."""
+        return load(given.data, self.job.data)
+
+    def sweep(self, network: Path, name: str, **options) -> Sweep:
+        """A sweep of a trained network, in a folder beside it; for ``options`` see
+        :func:`~twincell.sweeps.sweep.sweep`."""
+        found = sweep(network, network.parent / name, data=self.job.data, **options)
+        self._advance(1)
+        return found
+
+    def _advance(self, steps: int) -> None:
+        self.done += steps
+        self.job.progress(self.done, self.steps)
+
+
+@contextmanager
+def bench(job: Job, steps: int) -> Iterator[Bench]:
+    """A bench in the job's folder, or in one that is removed at the end."""
+    if job.folder is not None:
+        yield Bench(job, job.folder / ("quick" if job.quick else "networks"), steps)
+        return
+    with tempfile.TemporaryDirectory(prefix="twincell-") as folder:
+        yield Bench(job, Path(folder), steps)
+
+
+def toml(given: Recipe) -> str:
+    """A recipe as the text of a TOML file."""
+    fields = given.model_dump(mode="json", exclude_none=True)
+    tables = {name: fields.pop(name) for name in list(fields) if isinstance(fields[name], dict)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
+    for title, table in tables.items():
+        lines += ["", f"[{title}]", *(f"{name} = {json.dumps(v)}" for name, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A paired difference of two accuracies, as fractions.
+
+    Parameters
+    ----------
+    mean : over trainings, error maps and images
+    interval : over new maps and new images, for these trained networks
+    trainings : the difference of each training
+    n : classifications behind it
+    """
+
+    mean: float
+    interval: tuple[float, float]
+    trainings: tuple[float, ...]
+    n: int
+
+    def below(self, margin: float) -> str:
+        """Whether the difference is less than ``margin``: *holds*, *fails* or *undecided*.
+
+        It is decided when the whole interval and every training lie on one side.
+        """
+        low = min(self.interval[0], *self.trainings)
+        high = max(self.interval[1], *self.trainings)
+        return "holds" if high < margin else "fails" if low >= margin else "undecided"
+
+    def above(self, margin: float) -> str:
+        """Whether the difference is more than ``margin``; see :meth:`below`."""
+        low = min(self.interval[0], *self.trainings)
+        high = max(self.interval[1], *self.trainings)
+        return "holds" if low > margin else "fails" if high <= margin else "undecided"
+
+    @property
+    def spread(self) -> str:
+        """The least and the greatest of the trainings, in points of percent."""
+        low, high = (f"{100 * limit(self.trainings):+.2f}" for limit in (min, max))
+        return f"{len(self.trainings)} trainings: {low} to {high} points"
+
+
+def compare(first: Sequence[np.ndarray], second: Sequence[np.ndarray], seed: int) -> Difference:
+    """Accuracy of ``first`` less that of ``second``, paired.
+
+    Each holds for each training which images each map got right, (maps, images); a network without
+    errors has one map. Map by map the same cells are wrong, and the images are the same.
+    """
+    each = tuple(float(a.mean() - b.mean()) for a, b in zip(first, second, strict=True))
+    one, two = np.mean(first, axis=0), np.mean(second, axis=0)
+    limits = difference(one, two, np.random.SeedSequence(seed), CONFIDENCE)
+    maps = max(len(one), len(two))
+    return Difference(float(np.mean(each)), limits, each, maps * one.shape[1] * len(first))
+
+
+def percent(value: float) -> str:
+    """An accuracy with two digits behind the point."""
+    return f"{100 * value:.2f}"
