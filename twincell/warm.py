@@ -8,6 +8,7 @@ import numpy as np
 
 from . import api
 from .model import integer
+from .model.errors import ErrorMap
 from .model.graph import Graph
 from .model.nodes import Dense, Head, Input, Weights
 from .model.planes import FixedPoint
@@ -21,7 +22,9 @@ def warm() -> None:
         layer = Dense(weights, np.zeros((1, 1, 1), int))
         head = Head(weights, np.zeros((1, 1), int))
         graph = Graph((Input((1,), FixedPoint(2)), layer, head), "smallest")
-        integer.scores(graph, one)
+        errors = ErrorMap.draw(graph, 0, persistent=0.5, transient=0.5)
+        for each in (None, errors):
+            integer.scores(graph, one, errors=each)
         with tempfile.TemporaryDirectory() as folder:
             api.build(graph, folder)
 
