@@ -178,6 +178,7 @@ def verification_table(result: Verification) -> RenderableType:
         "seed": result.seed,
     }
     if result.errors is not None:
+        values["expected with errors"] = _number(result.expected_cycles_per_image)
         values["synapses sensed wrong"] = f"{sum(result.errors.synapses.values()):,}"
         values["bits flipped by reads"] = f"{sum(result.errors.reads.values()):,}"
     made = pairs("verify", values)
@@ -200,8 +201,8 @@ def sweep_table(result: Sweep) -> RenderableType:
     """Accuracy and interval of each point of a sweep."""
     names = ["device"] if any(each.point.device for each in result.points) else []
     names += [result.knob] if result.knob else []
-    made = table(f"{result.network} on {result.dataset}", *names, "persistent", "read errors",
-                 "accuracy", "95 % interval", "maps", "wrong synapses", right=len(names))  # fmt: skip
+    columns = ("persistent", "read errors", "accuracy", "95 % interval", "maps", "wrong synapses")
+    made = table(f"{result.network} on {result.dataset}", *names, *columns, right=len(names))
     for each in result.points:
         point = each.point
         cells = ["none" if point.device is None else point.device] if names else []

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .hw.arrays.emulated import EmulatedArrays
+from .hw.arrays.emulated import EmulatedArray, EmulatedArrays
 from .hw.arrays.macro import macro_arrays
 from .hw.arrays.macro_timing import Timing
 from .hw.network import Network
@@ -78,7 +78,9 @@ class Verification:
     """What a simulation of the generated Verilog showed.
 
     ``mismatches`` counts the scores that differ from either reference, a wrong label counting as
-    one. ``cycles_per_image`` is measured in steady state, ``None`` where two images do not show it.
+    one. ``cycles_per_image`` is measured in steady state, ``None`` where two images do not show it;
+    ``expected_cycles_per_image`` is the plan's, or where read errors are emulated the mean of the
+    slowest layer with the cycles that they take.
     """
 
     network: str
@@ -91,6 +93,7 @@ class Verification:
     accuracy: float | None
     cycles_per_image: float | None
     planned_cycles_per_image: int
+    expected_cycles_per_image: float
     lanes: int
     memory_bits: int
     images_per_second: float
@@ -179,6 +182,7 @@ def verify(
             golden,
             simulator,
             prologue=_prologue(network, errors),
+            expected_cycles=_expected_cycles(network, errors),
             pauses=PAUSES[pauses],
             seed=seed,
         )
@@ -210,6 +214,7 @@ def verify(
         accuracy=None if case.labels is None else float((result.labels == case.labels).mean()),
         cycles_per_image=result.steady_cycles_per_image,
         planned_cycles_per_image=network.plan.cycles_per_image,
+        expected_cycles_per_image=run.expected_cycles,
         lanes=network.plan.lanes,
         memory_bits=network.plan.memory_bits,
         images_per_second=result.images_per_second,
@@ -303,6 +308,18 @@ def _prologue(network: Network, errors: ErrorMap | None) -> Prologue | None:
     return lambda image: network.read_error_lines(errors, image)
 
 
+def _expected_cycles(network: Network, errors: ErrorMap | None) -> float:
+    """Cycles an image of the slowest layer, with those that emulated read errors take."""
+    found = [float(network.plan.cycles_per_image)]
+    if errors is not None:
+        found += [
+            array.expected_cycles(errors.layers[layer.node].rate)
+            for layer, array in zip(network.plan.layers, network.arrays, strict=True)
+            if isinstance(array, EmulatedArray) and layer.node in errors.layers
+        ]
+    return max(found)
+
+
 def _references(
     graph: Graph, images: np.ndarray, errors: ErrorMap | None, order: ReadOrder
 ) -> tuple[np.ndarray, np.ndarray, dict[int, int]]:
@@ -340,6 +357,7 @@ class _Run:
     golden: np.ndarray
     simulator: str
     prologue: Prologue | None
+    expected_cycles: float
     pauses: Pauses
     seed: int
 
@@ -352,7 +370,12 @@ class _Run:
 
     @property
     def _dice(self) -> dict:
-        return {"prologue": self.prologue, "pauses": self.pauses, "seed": self.seed}
+        return {
+            "prologue": self.prologue,
+            "pauses": self.pauses,
+            "seed": self.seed,
+            "hang_after": native.default_hang_after(round(self.expected_cycles)),
+        }
 
     def waves(self, result: Result, image: int) -> Path | None:
         """A waveform of a wrong image: the harness has made one, the native runner is asked for
