@@ -52,29 +52,29 @@ def local(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
             for connection in wait([worker.connection for worker in busy]):
                 worker = next(each for each in busy if each.connection is connection)
                 try:
-                    outcome = worker.take()
+                    yield worker.take()
                 except (EOFError, OSError):
-                    task = worker.task
-                    assert task is not None
                     crew.remove(worker)
-                    code = worker.end()
+                    task, code = worker.task, worker.end()
+                    assert task is not None
                     died[task] += 1
                     if died[task] == ATTEMPTS:
-                        raise UsageError(
-                            f"{ATTEMPTS} workers have died of point {task[0]}, map {task[1]}, the "
-                            f"last with exit code {code}. Are {workers} workers too many for the "
-                            "memory? Give fewer with --workers"
-                        ) from None
+                        raise UsageError(_deadly(task, code, workers)) from None
                     waiting.appendleft(task)
                     worker = _Worker()
                     crew.append(worker)
                     worker.begin(job)
-                else:
-                    yield outcome
                 worker.give(waiting)
     finally:
         for worker in crew:
             worker.end()
+
+
+def _deadly(task: Task, code: int, workers: int) -> str:
+    return (
+        f"{ATTEMPTS} workers have died of point {task[0]}, map {task[1]}, the last with exit code "
+        f"{code}. Are {workers} workers too many for the memory? Give fewer with --workers"
+    )
 
 
 class _Worker:
