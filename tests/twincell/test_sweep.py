@@ -44,7 +44,7 @@ def contents(folder):
     return [(folder / name).read_bytes() for name in FILES]
 
 
-@pytest.mark.parametrize("transient", [(), (0.0, 2e-3)])
+@pytest.mark.parametrize("transient", [(), (0, 2e-3)])
 def test_the_table_is_what_its_definition_says(net, tmp_path, transient):
     budget = Budget(lanes=37)
     found = run(net, tmp_path, transient=transient, seed=5, budget=budget)

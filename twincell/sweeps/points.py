@@ -94,7 +94,7 @@ def points(
         return (Point(), *found)
     _within("ber", ber, 0.0)
     _within("transient", transient, LEAST_READ_RATE)
-    grid = [Point(b, t) for b, t in product(ber or (0.0,), transient or (0.0,))]
+    grid = [Point(float(b), float(t)) for b, t in product(ber or (0,), transient or (0,))]
     if len(grid) > MAX_POINTS:
         raise UsageError(f"A sweep has at most {MAX_POINTS} points, not {len(grid)}")
     return (Point(), *(point for point in grid if not point.clean))
