@@ -6,7 +6,9 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from . import hardware
 from .doctor import doctor
+from .hardware import ARRAYS, array_kind, planned
 from .hw.edges.build import Built
 from .hw.edges.build import build as build_edged
 from .hw.edges.wrapper import Edge
@@ -23,6 +25,7 @@ from .sweeps.sweep import Sweep, sweep
 from .verification import Progress, Verification, verify
 
 __all__ = [
+    "ARRAYS",
     "EDGES",
     "WEIGHTS",
     "Budget",
@@ -38,11 +41,13 @@ __all__ = [
     "Sweep",
     "UsageError",
     "Verification",
+    "array_kind",
     "build",
     "doctor",
     "draw_errors",
     "load",
     "plan",
+    "planned",
     "prove",
     "sweep",
     "train",
@@ -63,6 +68,8 @@ def build(
     edge: str = "stream",
     reset: str | None = None,
     weights: str = "files",
+    array: str | None = None,
+    injection: Injection | None = None,
     proven: bool = False,
 ) -> Built:
     """Writes the network's Verilog, memory files and ``ports.json`` to ``directory``, with timing
@@ -70,12 +77,15 @@ def build(
 
     ``edge`` is one of EDGES: the bare streams, or AXI-Stream with a register bank behind AXI4-Lite
     or Wishbone, whose register map is written too; their ``reset`` is active ``low`` or ``high``.
-    ``weights`` are memory ``files`` or ``inline`` in the Verilog. With ``proven`` the Verilog, as
-    it lies there, is proven equal to the RTLIL that it was made from; see :func:`prove`.
+    ``weights`` are memory ``files`` or ``inline`` in the Verilog. ``array`` is one of ARRAYS, by
+    default digital, or emulated where there are read errors; the errors of ``injection`` are in the
+    memory's contents and, for reads, in the emulated array from reset on. With ``proven`` the
+    Verilog, as it lies there, is proven equal to the RTLIL that it was made from; see
+    :func:`prove`.
 
     Raises ``PlanError`` when the budget does not fit, ``EmissionError`` when Yosys fails,
     ``EquivalenceError`` when the Verilog is not proven equal (the files stay), and ``UsageError``
-    for an unknown edge, reset or place of the weights.
+    for an unknown edge, reset, place of the weights or array, and for errors that do not fit.
     """
     if edge not in EDGES:
         raise UsageError(f"The edge is one of {', '.join(EDGES)}, not {edge!r}")
@@ -85,13 +95,15 @@ def build(
         raise UsageError(f"The reset of bare streams is active high; {reset!r} needs another edge")
     if weights not in WEIGHTS:
         raise UsageError(f"The weights are one of {', '.join(WEIGHTS)}, not {weights!r}")
-    budget = budget or Budget()
+    errors = (injection or Injection()).errors(graph)
+    array = hardware.array_kind(array, errors)
     built = build_edged(
-        graph,
-        plan(graph, budget),
+        hardware.sensed(graph, errors),
+        hardware.planned(graph, budget, array),
         Path(directory),
         edge=None if edge == "stream" else Edge(edge, reset or "low"),
-        clock=budget.clock,
+        clock=(budget or Budget()).clock,
+        arrays=hardware.arrays_of(array, errors),
         weights=weights,
     )
     return replace(built, proof=prove(built)) if proven else built

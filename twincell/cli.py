@@ -31,7 +31,7 @@ from .networks import UsageError
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
 from .sim.toolchain import ToolMissing
-from .verification import ARRAYS, PAUSES, SIMULATORS
+from .verification import PAUSES, SIMULATORS
 
 FAILURES = (
     BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,
@@ -84,9 +84,11 @@ Arranged = Annotated[
     str, typer.Option(help="columns or rows, or one for each layer: rows,columns,rows.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
+Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
 Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
 Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-24 to 0.5.")]
 Device = Annotated[str | None, typer.Option(help="A device: its cell gives the errors.")]
+ErrorSeed = Annotated[int, typer.Option("--seed", min=0, help="Of the errors.")]
 Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
 
 
@@ -136,11 +138,15 @@ def plan(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    array: Array = None,
+    transient: Transient = None,
     as_json: Json = False,
 ) -> None:
     """Show how a network would be computed: lanes, word lines, reads, cycles, memory bits."""
     budget = _budget(lanes, rate, clock, arrangement)
-    report = reports.plan_dict(api.plan(api.load(net), budget), budget.clock)
+    graph = api.load(net)
+    kind = api.array_kind(array, api.Injection(transient=transient).errors(graph))
+    report = reports.plan_dict(api.planned(graph, budget, kind), budget.clock, kind, transient)
     _report(report, reports.plan_table(report), as_json)
 
 
@@ -155,6 +161,12 @@ def build(
     edge: Annotated[str, typer.Option(help=", ".join(api.EDGES))] = "stream",
     reset: Annotated[str | None, typer.Option(help="low or high; of axi and wishbone.")] = None,
     weights: Annotated[str, typer.Option(help=", ".join(api.WEIGHTS))] = "files",
+    array: Array = None,
+    ber: Ber = None,
+    transient: Transient = None,
+    device: Device = None,
+    errors: Errors = None,
+    seed: ErrorSeed = 0,
     prove: Annotated[
         bool, typer.Option("--prove", help="Prove the Verilog equal to the RTLIL it is made from.")
     ] = False,
@@ -164,7 +176,15 @@ def build(
     budget = _budget(lanes, rate, clock, arrangement)
     with _working("build"):
         emitted = api.build(
-            api.load(net), out, budget, edge=edge, reset=reset, weights=weights, proven=prove
+            api.load(net),
+            out,
+            budget,
+            edge=edge,
+            reset=reset,
+            weights=weights,
+            array=array,
+            injection=api.Injection(ber, transient, device, errors, seed),
+            proven=prove,
         )
     files, proof = emitted.files, emitted.proof
     report = {
@@ -191,7 +211,7 @@ def verify(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
-    array: Annotated[str | None, typer.Option(help=", ".join(ARRAYS))] = None,
+    array: Array = None,
     ber: Ber = None,
     transient: Transient = None,
     device: Device = None,
@@ -227,7 +247,7 @@ def errors(
     ber: Ber = None,
     transient: Transient = None,
     device: Device = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the errors.")] = 0,
+    seed: ErrorSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Draw the errors of one programming of a network and save them, for `verify --errors`."""

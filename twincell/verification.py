@@ -7,17 +7,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from .hw.arrays.emulated import EmulatedArray, EmulatedArrays
-from .hw.arrays.macro import macro_arrays
-from .hw.arrays.macro_timing import Timing
-from .hw.network import Network
+from . import hardware
 from .hw.plan import Arrangement, Budget
-from .hw.plan import plan as make_plan
 from .hw.verilog import emit
 from .injection import Injection
 from .model import error_store, integer
@@ -28,7 +24,6 @@ from .sim import harness, native
 from .sim.results import SWEEP, Pauses, Prologue, Result, SimulationError
 
 SIMULATORS = ("verilator", "icarus", "native")
-ARRAYS = ("digital", "emulated", "macro")
 PAUSES = dict(zip(("none", "source", "sink", "both"), SWEEP, strict=True))
 
 STEADY_IMAGES = 16  # fewer may not show the steady state
@@ -152,7 +147,7 @@ def verify(
     images : how many of the test images, from the first; by default all, or 100 random ones
     simulator : ``verilator`` and ``icarus`` through cocotb, or ``native`` for whole test sets
     dataset, directory : which images, and where their files are; see :func:`.networks.test_set`
-    array : one of ARRAYS; by default digital, or emulated where there are read errors
+    array : one of :data:`.hardware.ARRAYS`; see :func:`.hardware.array_kind`
     injection : the errors of the memory
     pauses : random pauses of the source, the sink or both
     seed : of the pauses, and of random images
@@ -166,9 +161,9 @@ def verify(
     graph = load(net)
     injection = injection or Injection()
     errors = injection.errors(graph)
-    array = _array(array, errors)
+    array = hardware.array_kind(array, errors)
     case = _case(net, graph, images, dataset, directory, seed)
-    network = _network(graph, budget or Budget(), array, errors)
+    network, prologue = hardware.simulated(graph, budget, array, errors)
     golden, torch_scores, flips = _references(graph, case.images, errors, network.plan.read_order)
     chosen = ["--array", array, *injection.options] if array != "digital" or errors else []
     replay = _replay_command(net, case, simulator, budget, dataset, directory, chosen, pauses, seed)
@@ -181,8 +176,8 @@ def verify(
             case,
             golden,
             simulator,
-            prologue=_prologue(network, errors),
-            expected_cycles=_expected_cycles(network, errors),
+            prologue=prologue,
+            expected_cycles=hardware.expected_cycles(network, errors),
             pauses=PAUSES[pauses],
             seed=seed,
         )
@@ -277,47 +272,6 @@ def _case(
 def _choice(name: str, value: str, allowed: Iterable[str]) -> None:
     if value not in allowed:
         raise UsageError(f"The {name} is one of {', '.join(allowed)}, not {value!r}")
-
-
-def _array(asked: str | None, errors: ErrorMap | None) -> str:
-    """The kind of array: the one asked for, or one that can do what is injected."""
-    transient = errors is not None and errors.transient
-    if asked is None:
-        return "emulated" if transient else "digital"
-    _choice("array", asked, ARRAYS)
-    if asked == "digital" and transient:
-        raise UsageError("A digital array has no read errors; use --array emulated")
-    return asked
-
-
-def _network(graph: Graph, budget: Budget, array: str, errors: ErrorMap | None) -> Network:
-    """The hardware, its memory holding what is sensed."""
-    if array == "macro":
-        planned = make_plan(graph, replace(budget, cycles_per_read=Timing().cycles_per_read))
-        return Network(graph, planned, arrays=macro_arrays(errors))
-    planned = make_plan(graph, budget)
-    sensed = graph if errors is None else errors.sensed(graph)
-    # Rates and seeds of emulated errors are loaded, so that all of them share one compilation.
-    return Network(sensed, planned, arrays=EmulatedArrays() if array == "emulated" else None)
-
-
-def _prologue(network: Network, errors: ErrorMap | None) -> Prologue | None:
-    """What is loaded before the first image; the model of a macro has its errors in files."""
-    if errors is None or not errors.transient or not network.loadables:
-        return None
-    return lambda image: network.read_error_lines(errors, image)
-
-
-def _expected_cycles(network: Network, errors: ErrorMap | None) -> float:
-    """Cycles an image of the slowest layer, with those that emulated read errors take."""
-    found = [float(network.plan.cycles_per_image)]
-    if errors is not None:
-        found += [
-            array.expected_cycles(errors.layers[layer.node].rate)
-            for layer, array in zip(network.plan.layers, network.arrays, strict=True)
-            if isinstance(array, EmulatedArray) and layer.node in errors.layers
-        ]
-    return max(found)
 
 
 def _references(

@@ -98,6 +98,36 @@ def test_verify_reports_every_field(twincell, network):
     assert report["images_per_second"] > 0 and report["clock_cycles_per_second"] > 0
 
 
+def test_plan_expects_the_cycles_of_read_errors(twincell, network):
+    def plan(*options):
+        return json.loads(twincell("plan", network, *options, "--json")[1])
+
+    digital, emulated, macro = plan(), plan("--transient", 0.2), plan("--array", "macro")
+    assert digital["array"] == "digital" and emulated["array"] == "emulated"
+    assert digital["expected_cycles_per_image"] == digital["cycles_per_image"]
+    assert emulated["expected_cycles_per_image"] > emulated["cycles_per_image"]
+    assert emulated["cycles_per_image"] == digital["cycles_per_image"]
+    assert macro["cycles_per_image"] == 4 * digital["cycles_per_image"]
+
+
+def test_build_with_other_arrays(twincell, network, tmp_path):
+    def build(out, *options):
+        code, text, _ = twincell("build", network, "--out", tmp_path / out, *options, "--json")
+        assert code == 0
+        return json.loads(text)["files"]
+
+    assert {"twincell_macro.stub.v", "layer1-macro.contents.mem"} <= build(
+        "m", "--array", "macro"
+    ).keys()
+    rates = ("--ber", 0.1, "--transient", 0.01)
+    memories = [
+        {path.name: path.read_bytes() for path in (tmp_path / out).glob("*.mem")}
+        for out, seed in (("a", 1), ("b", 1), ("c", 2))
+        if build(out, *rates, "--seed", seed)
+    ]
+    assert memories[0] == memories[1] != memories[2]
+
+
 @pytest.mark.parametrize("simulator", ["native", "icarus"])
 def test_verify_injects_errors(twincell, network, tmp_path, simulator):
     """Saved errors are replayed, and are those of the same rates and seed."""
