@@ -88,8 +88,9 @@ def test_killed_at_random_moments(sweep, tmp_path, workers):
 @pytest.mark.slow
 def test_ctrl_c_keeps_what_is_done(sweep, tmp_path):
     process = sweep("stopped", 2)
-    _begun(process, tmp_path / "stopped")
-    time.sleep(4)
+    journal = tmp_path / "stopped" / f"{FILE}-wal"
+    while process.poll() is None and not (journal.exists() and journal.stat().st_size > 100_000):
+        time.sleep(0.005)  # a page of 4 kB for each outcome
     os.kill(process.pid, signal.SIGINT)
     assert process.wait(60) == 130
     assert (tmp_path / "stopped.err").read_text() == "twincell: interrupted\n"
