@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -14,15 +15,18 @@ KEPT = 3600  # seconds after its last use for which a simulation stays, whatever
 
 
 def use(home: Path, *, limit: int = LIMIT) -> Path:
-    """Marks a simulation as used now, makes room for it and for the directory that holds it.
+    """Marks a simulation as used now, or makes room for one that will be compiled.
 
     Of the others, the least recently used are removed until the whole cache is below ``limit``
     bytes; what was used within the last hour may be running and stays. Raises ``BuildError`` when
     the cache cannot be written.
     """
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        os.utime(home)
+        home.parent.mkdir(parents=True, exist_ok=True)
+        if home.exists():
+            os.utime(home)
+        else:
+            tempfile.TemporaryFile(dir=home.parent).close()
     except OSError as error:
         raise BuildError(
             f"The cache {cache_directory()} cannot be written ({error.strerror}); "

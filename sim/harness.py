@@ -253,9 +253,9 @@ class _Job:
             said = (self.work / "simulation.log").read_text(errors="replace").splitlines()[-15:]
             raise BuildError("\n".join([f"{self.simulator} failed (exit {code}):", *said]))
         verdict = json.loads((self.work / "verdict.json").read_text())
-        compiled = json.loads((self.work / "compiled.json").read_text())
+        compiling = json.loads((self.work / "compiled.json").read_text())
         with np.load(self.work / "observed.npz") as seen:
-            return _Done(**verdict, **seen, seconds=seconds - compiled, compile_seconds=compiled)
+            return _Done(**verdict, **seen, seconds=seconds - compiling, compile_seconds=compiling)
 
     def _write(self) -> None:
         toolchain.cocotb()
