@@ -58,12 +58,19 @@ class Bench:
 
     def train(self, given: Recipe) -> Path:
         """The trained network's file, with the recipe beside it; continues an earlier training."""
-        from ..model.training import train  # torch takes two seconds to import
+        import torch  # takes two seconds
 
-        before, folder = self.done, self.folder / given.name
-        trained = train(
-            given, folder, data=self.data(given), progress=lambda epoch: self._advance(1)
-        )
+        from ..model.training import train
+
+        before, folder, threads = self.done, self.folder / given.name, torch.get_num_threads()
+        try:
+            if self.job.quick:
+                torch.set_num_threads(1)  # threads that wait for each other cost small nets most
+            trained = train(
+                given, folder, data=self.data(given), progress=lambda epoch: self._advance(1)
+            )
+        finally:
+            torch.set_num_threads(threads)
         self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
         path = trained.publish(folder)
         # Who loads the network finds its data set by this file.

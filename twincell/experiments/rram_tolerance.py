@@ -35,7 +35,7 @@ class Size:
 
 
 FULL = Size(("tolerance-mnist", "tolerance-fashion"), 3, 20)
-QUICK = Size(("tolerance-quick",), 2, 6)
+QUICK = Size(("tolerance-quick",), 2, 4)
 LABELS = {
     "tolerance-mnist": "MNIST",
     "tolerance-fashion": "Fashion-MNIST",
