@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What keeps the weights of earlier tasks: elastic weights, synaptic intelligence, nothing.
+
+A consolidation adds a penalty to the loss of later tasks. The binary layers' weights W are what it
+compares, so its gradient reaches the latent weights straight through; batch-norm is left out.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..generators import mix
+from .networks import binary_layers
+
+
+class Consolidation:
+    """No consolidation, and what the others refine."""
+
+    def penalty(self, network: nn.Module) -> Tensor | None:
+        """What is added to the loss, or ``None``."""
+        return None
+
+    def before_step(self, network: nn.Module) -> None:
+        """Called when the gradients are those of the task's loss alone, and before the step."""
+
+    def after_step(self, network: nn.Module) -> None:
+        """Called after the optimizer's step."""
+
+    def end_task(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        """Called after the last epoch of a task, with its training set."""
+
+    def state_dict(self) -> dict[str, list[Tensor]]:
+        """All that a later run needs to continue."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
+        """The inverse of :meth:`state_dict`."""
+
+
+class _Quadratic(Consolidation):
+    """Penalty ``scale strength * sum over past anchors of importance (W - W*)^2``.
+
+    The anchors are summed up: with I the sum of importances and J that of importance times W*, the
+    gradient is ``2 scale strength (I W - J)``.
+    """
+
+    scale = 1.0
+
+    def __init__(self, strength: float):
+        if not strength >= 0:
+            raise ValueError(f"strength must be at least 0, not {strength!r}")
+        self.strength = strength
+        self.importance: list[Tensor] = []
+        self.pull: list[Tensor] = []
+        self.constant: list[Tensor] = []
+
+    def _anchor(self, importance: list[Tensor], weights: list[Tensor]) -> None:
+        """Adds one task's importances around its weights."""
+        if not self.importance:
+            for kept in (self.importance, self.pull):
+                kept += [torch.zeros_like(each) for each in importance]
+            self.constant.append(torch.zeros(()))
+        for index, (each, weight) in enumerate(zip(importance, weights, strict=True)):
+            self.importance[index] += each
+            self.pull[index] += each * weight
+            self.constant[0] += (each * weight**2).sum()
+
+    def penalty(self, network: nn.Module) -> Tensor | None:
+        if not self.importance:
+            return None
+        total = self.constant[0].clone()
+        layers = binary_layers(network)
+        for layer, importance, pull in zip(layers, self.importance, self.pull, strict=True):
+            weights = layer.weights()
+            total = total + (weights * (importance * weights - 2 * pull)).sum()
+        return self.scale * self.strength * total
+
+    def state_dict(self):
+        return {name: list(getattr(self, name)) for name in ("importance", "pull", "constant")}
+
+    def load_state_dict(self, state):
+        for name, values in state.items():
+            setattr(self, name, list(values))
+
+
+class ElasticWeights(_Quadratic):
+    """Elastic weight consolidation: ``strength / 2 * sum F (W - W*)^2`` over all past tasks.
+
+    F is the empirical Fisher information: the mean squared gradient of the loss of single images
+    with their labels, at the end of a task. W* are the binary weights then. Strength 5e3 and 5,000
+    images are [CODE: Laborieux-Axel/SynapticMetaplasticityBNN].
+
+    Parameters
+    ----------
+    samples : training images for the Fisher information, drawn at random; at most all
+    shuffled : random consolidation, the control: each layer's F in random order
+    seed : of the draws
+    """
+
+    scale = 0.5
+
+    def __init__(
+        self, strength: float = 5e3, samples: int = 5000, *, shuffled: bool = False, seed: int = 0
+    ):
+        super().__init__(strength)
+        if samples < 1:
+            raise ValueError(f"samples must be at least 1, not {samples!r}")
+        self.samples, self.shuffled, self.seed = samples, shuffled, seed
+        self.tasks = 0
+
+    def end_task(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        draws = torch.Generator().manual_seed(mix(self.seed, self.tasks) >> 1)
+        picks = torch.randperm(len(images), generator=draws)[: self.samples]
+        fisher = fisher_information(network, images[picks], labels[picks])
+        if self.shuffled:
+            fisher = [
+                each.view(-1)[torch.randperm(each.numel(), generator=draws)].view_as(each)
+                for each in fisher
+            ]
+        self.tasks += 1
+        self._anchor(fisher, [layer.weights().detach() for layer in binary_layers(network)])
+
+    def state_dict(self):
+        return super().state_dict() | {"tasks": [torch.tensor(self.tasks)]}
+
+    def load_state_dict(self, state):
+        self.tasks = int(state["tasks"][0])
+        super().load_state_dict({name: state[name] for name in state if name != "tasks"})
+
+
+def fisher_information(network: nn.Module, images: Tensor, labels: Tensor) -> list[Tensor]:
+    """Mean squared gradient of each binary weight, over images taken one by one.
+
+    The network is in evaluation mode, its gradients are cleared. Batch-norm needs running
+    statistics here: one image has none.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not all(norm.track_running_stats for norm in norms):
+        raise ValueError("The Fisher information of single images needs running statistics")
+    layers = binary_layers(network)
+    found = [torch.zeros_like(layer.latent) for layer in layers]
+    training = network.training
+    network.eval()
+    for image, label in zip(images, labels, strict=True):
+        network.zero_grad()
+        functional.cross_entropy(network(image[None]), label[None].long()).backward()
+        for total, layer in zip(found, layers, strict=True):
+            assert layer.latent.grad is not None
+            total += layer.latent.grad**2 / len(images)
+    network.zero_grad()
+    network.train(training)
+    return found
+
+
+class SynapticIntelligence(_Quadratic):
+    """Importance from the path: ``omega = -sum gradient * change``, over a task's steps.
+
+    The penalty is ``strength * sum Omega (W - W*)^2`` with ``Omega`` the sum over past tasks of
+    ``max(omega, 0) / (D^2 + damping)``, D the task's whole change. (F. Zenke et al., ICML 2017;
+    damping 0.1 [CODE: Laborieux-Axel/SynapticMetaplasticityBNN].)
+
+    Parameters
+    ----------
+    binary : whether the path is that of the binary weights; else that of the latent ones
+    """
+
+    def __init__(self, strength: float, *, damping: float = 0.1, binary: bool = False):
+        super().__init__(strength)
+        if not damping > 0:
+            raise ValueError(f"damping must be positive, not {damping!r}")
+        self.damping, self.binary = damping, binary
+        self.start: list[Tensor] = []
+        self.path: list[Tensor] = []
+        self._before: list[tuple[Tensor, Tensor]] = []
+
+    def _weights(self, network: nn.Module) -> list[Tensor]:
+        layers = binary_layers(network)
+        return [each.stored() if self.binary else each.latent.detach().clone() for each in layers]
+
+    def before_step(self, network: nn.Module) -> None:
+        weights = self._weights(network)
+        if not self.start:
+            self.start = weights
+            self.path = [torch.zeros_like(each) for each in weights]
+        self._before = [
+            (torch.zeros_like(weight) if layer.latent.grad is None else layer.latent.grad.clone(),
+             weight)
+            for layer, weight in zip(binary_layers(network), weights, strict=True)
+        ]  # fmt: skip
+
+    def after_step(self, network: nn.Module) -> None:
+        for path, (gradient, before), now in zip(
+            self.path, self._before, self._weights(network), strict=True
+        ):
+            path -= gradient * (now - before)
+
+    def end_task(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
+        now = self._weights(network)
+        importance = [
+            path.clamp(min=0) / ((end - start) ** 2 + self.damping)
+            for path, start, end in zip(self.path, self.start, now, strict=True)
+        ]
+        self._anchor(importance, [layer.weights().detach() for layer in binary_layers(network)])
+        self.start, self.path = [], []
+
+    def state_dict(self):
+        return super().state_dict() | {"start": list(self.start), "path": list(self.path)}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The weak RESET of hafnium-oxide RRAM: small, cumulative, noisy growth of the resistance.
+
+Law and numbers are [CODE]: read in the source code that the authors of "Model of the Weak Reset
+Process in HfOx Resistive Memory for Deep Learning Frameworks" (IEEE TED, 2021, arXiv 2107.06064)
+published, Atreya95/Learning-with-memory-device-imperfections. After t pulses of one fixed kind
+since the last SET,
+
+    R = R0 exp(w_mean + w_RTN + w_pink)
+    w_mean = c1 + m1 min(t, t*) + m2 max(t - t*, 0)
+
+* R0, c1, m1, t*, m2 are drawn once for each device, independently.
+* w_RTN: a two-state Markov chain that steps with each pulse; while high,
+  ``w_RTN = U1 U2 amp`` with new uniform U1, U2 at every evaluation, and amp of the device.
+* w_pink = coupling * sum b_k x_k: noise with a spectrum of 1/f by a filter of Kasdin's kind,
+  ``b_0 = 1, b_k = b_(k-1) (k - 1/2) / k``. Each pulse shifts a uniform number into x, which
+  starts at 0; without a pulse nothing shifts. Its mean is not 0.
+
+Fractions of a pulse (rounding off) enter t and the chain; the filter shifts when t passes a whole
+number. Voltage and width of the pulse are not part of the model.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ...devices.knobs import kinds, knob
+from .laws import Exponential, Law, LogNormal, Normal
+from .memory import LearningDevice, Memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeakReset(LearningDevice):
+    """A weak-RESET device; each imperfection is switched by its own flag.
+
+    Parameters
+    ----------
+    slope_spread : whether m1, t* and m2 differ from device to device
+    initial_spread : whether R0 and c1 do
+    telegraph : random telegraph noise
+    pink : 1/f noise
+    initial_ohm : R0, ohm
+    initial_shift : c1, ln ohm
+    slope, knee, tail : m1 in ln ohm per pulse, t* in pulses, m2 in ln ohm per pulse
+    telegraph_up, telegraph_down : probabilities per pulse of low to high and high to low
+    telegraph_bound : the largest amp, which is uniform from 0, ln ohm
+    pink_coupling : ln ohm per unit of the filter's output
+    taps : length of the filter
+    set_redraws : whether a SET draws a new R0
+    """
+
+    IMPERFECTIONS: ClassVar[tuple[str, ...]] = (
+        "slope_spread", "initial_spread", "telegraph", "pink", "limited", "rounded",
+    )  # fmt: skip
+
+    slope_spread: bool = True
+    initial_spread: bool = True
+    telegraph: bool = True
+    pink: bool = True
+    initial_ohm: Law = field(default=Normal(6252, 7897, 6988, 381.7), metadata=kinds(Law))
+    initial_shift: Law = field(
+        default=Normal(-0.15, 0.15, 0.005293141020227579, 0.05320804175540371), metadata=kinds(Law)
+    )
+    slope: Law = field(
+        default=Exponential(3.74e-5, 0.0076, 6.564678011593196e-4, 3.7415768289771944e-05),
+        metadata=kinds(Law),
+    )
+    knee: Law = field(
+        default=LogNormal(41, 2000, 542.5385224079308, 0.8033817700570505), metadata=kinds(Law)
+    )
+    tail: Law = field(default=Exponential(0, 1.3e-4, 2.8890516951651312e-05), metadata=kinds(Law))
+    telegraph_up: float = knob(0, 0.5, "per pulse", 0.0008)
+    telegraph_down: float = knob(0, 0.5, "per pulse", 0.002)
+    telegraph_bound: float = knob(0, 10, "ln ohm", 0.5)
+    pink_coupling: float = knob(0, 10, "ln ohm", 2.5e-2)
+    taps: int = 15
+    set_redraws: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        if isinstance(self.taps, bool) or not isinstance(self.taps, int):
+            raise TypeError(f"taps must be an integer, not {self.taps!r}")
+        if not 1 <= self.taps <= 1024:
+            raise ValueError(f"taps is {self.taps}, outside 1 to 1024")
+
+    def memory(self, shape: tuple[int, ...], seed: int) -> "WeakResetMemory":
+        return WeakResetMemory(self, shape, seed)
+
+    def filter(self) -> Tensor:
+        """b_0 to b_(taps-1), float64."""
+        steps = torch.arange(1, self.taps, dtype=torch.float64)
+        return torch.cat([torch.ones(1, dtype=torch.float64), ((steps - 0.5) / steps).cumprod(0)])
+
+    def flips(self, pulses: Tensor, high: Tensor) -> Tensor:
+        """Probability that the chain has left its state after some pulses, float64.
+
+        The off-diagonal elements of the n-th power of its transition matrix.
+        """
+        both = self.telegraph_up + self.telegraph_down
+        if both == 0:
+            return torch.zeros_like(pulses)
+        both_ways = torch.tensor([self.telegraph_up, self.telegraph_down], dtype=torch.float64)
+        leaving = both_ways[high.to(torch.int64)]
+        return leaving / both * (1 - (1 - both) ** pulses)
+
+
+def two_slopes(pulses: Tensor, slope: Tensor, knee: Tensor, tail: Tensor) -> Tensor:
+    """``slope min(t, knee) + tail max(t - knee, 0)``: continuous, and never falling."""
+    knee = knee.to(torch.float64)
+    return slope * torch.minimum(pulses, knee) + tail * (pulses - knee).clamp(min=0)
+
+
+class WeakResetMemory(Memory):
+    """The weak-RESET devices of a layer.
+
+    Members besides :class:`Memory`'s: ``initial_ohm``, ``initial_shift``, ``slope``, ``knee``,
+    ``tail`` (float32) and ``age``, pulses since the last SET (float64), all (2, *shape). With
+    telegraph noise ``high`` (bool), ``bound`` (float32) and ``telegraph`` (w_RTN, float64); with
+    pink noise ``pink`` (w_pink, float64) and ``history``, float32 (2, *shape, taps), the newest
+    number first.
+    """
+
+    STREAMS = ("start", "flips", "amplitudes", "pink", "sets")
+
+    device: WeakReset
+    initial_ohm: Tensor
+    initial_shift: Tensor
+    slope: Tensor
+    knee: Tensor
+    tail: Tensor
+    age: Tensor
+    high: Tensor
+    bound: Tensor
+    telegraph: Tensor
+    pink: Tensor
+    history: Tensor
+
+    def __init__(self, device: WeakReset, shape: tuple[int, ...], seed: int):
+        super().__init__(device, shape, seed)
+        size = (2, *shape)
+        for name in ("initial_ohm", "initial_shift", "slope", "knee", "tail"):
+            spread = device.initial_spread if name.startswith("initial") else device.slope_spread
+            law = getattr(device, name)
+            drawn = law.draw(size, self._generator(name)) if spread else None
+            self.register_buffer(name, torch.full(size, law.nominal) if drawn is None else drawn)
+        self.register_buffer("age", torch.zeros(size, dtype=torch.float64))
+        if device.telegraph:
+            bound = torch.rand(size, generator=self._generator("bound")) * device.telegraph_bound
+            self.register_buffer("bound", bound)
+            self.register_buffer("high", torch.zeros(size, dtype=torch.bool))
+            self.register_buffer("telegraph", torch.zeros(size, dtype=torch.float64))
+        if device.pink:
+            self.register_buffer("history", torch.zeros(*size, device.taps))
+            self.register_buffer("pink", torch.zeros(size, dtype=torch.float64))
+        self._evaluate()
+
+    def mean(self) -> Tensor:
+        """w_mean, float64 (2, *shape)."""
+        return self.initial_shift + two_slopes(self.age, self.slope, self.knee, self.tail)
+
+    def _evaluate(self) -> None:
+        ln_ohm = self.initial_ohm.to(torch.float64).log() + self.mean()
+        if self.device.telegraph:
+            high, draws = self.high.view(-1).nonzero()[:, 0], self.streams["amplitudes"]
+            first, second = torch.rand(2, len(high), generator=draws, dtype=torch.float64)
+            self.telegraph.zero_()
+            self.telegraph.view(-1)[high] = first * second * self.bound.view(-1)[high]
+            ln_ohm += self.telegraph
+        if self.device.pink:
+            ln_ohm += self.pink
+        self.ln_ohm.copy_(ln_ohm)
+
+    def _pulse(self, counts: Tensor) -> None:
+        before = self.age.floor()
+        self.age += counts
+        pulsed = counts.view(-1).nonzero()[:, 0]
+        if self.device.telegraph:
+            high = self.high.view(-1)[pulsed]
+            left = self.device.flips(counts.view(-1)[pulsed], high)
+            draws = torch.rand(left.shape, generator=self.streams["flips"], dtype=torch.float64)
+            self.high.view(-1)[pulsed] = high ^ (draws < left)
+        if self.device.pink:
+            shift = (self.age.floor() - before).view(-1)[pulsed]
+            self._shift(pulsed, shift.clamp(max=self.device.taps).to(torch.int64))
+        self._evaluate()
+
+    def _shift(self, pulsed: Tensor, shift: Tensor) -> None:
+        """Shifts new uniform numbers into the filters of the devices ``pulsed`` (flat indices)."""
+        order = shift.argsort(stable=True)
+        pulsed, taps = pulsed[order], self.device.taps
+        history = self.history.view(-1, taps)
+        rows, start = history[pulsed], 0
+        for each, count in enumerate(torch.bincount(shift).tolist()):
+            same = rows[start : start + count]  # devices with equally many pulses, at once
+            fresh = torch.rand(count, each, generator=self.streams["pink"])
+            same.copy_(torch.cat([fresh, same[:, : taps - each]], dim=1))
+            start += count
+        history[pulsed] = rows
+        filtered = rows @ self.device.filter().to(torch.float32)
+        self.pink.view(-1)[pulsed] = self.device.pink_coupling * filtered.to(torch.float64)
+
+    def _set(self, synapses: Tensor) -> None:
+        chosen = synapses.expand(2, *self.shape)
+        self.age[chosen] = 0
+        if self.device.telegraph:
+            self.high[chosen] = False
+        if self.device.pink:
+            self.history[chosen] = 0
+            self.pink[chosen] = 0
+        if self.device.set_redraws and self.device.initial_spread:
+            shape = (int(chosen.sum()),)
+            self.initial_ohm[chosen] = self.device.initial_ohm.draw(shape, self.streams["sets"])
+        self._evaluate()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What learning did to the devices: pulses, wear and energy."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from rich.table import Table
+from torch import Tensor, nn
+
+from ..devices.knobs import Knobs, knob
+from .devices.memory import Memory
+from .networks import memories
+
+
+@dataclass(frozen=True)
+class PulseCost(Knobs):
+    """What a pulse costs; numbers have to come with their source.
+
+    Parameters
+    ----------
+    source : where the numbers come from
+    energy : of one pulse
+    set_energy : of one SET of one device
+    endurance : pulses that a device stands
+    """
+
+    source: str
+    energy: float = knob(0, 1, "J", 0.0)
+    set_energy: float = knob(0, 1, "J", 0.0)
+    endurance: float = knob(1, 1e18, "pulses", 1e18)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not isinstance(self.source, str) or not self.source.strip():
+            raise ValueError("A pulse cost needs the source of its numbers")
+
+
+@dataclass(frozen=True)
+class LayerPulses:
+    """The devices of one layer, two for each synapse.
+
+    ``histogram`` counts devices by their pulses: ``histogram[k]`` have at least ``edges[k]`` and
+    fewer than ``edges[k + 1]``; the last bin has no end. ``silent`` and ``clamped`` are fractions
+    of the updates that were not 0. ``energy`` is in joule, ``wear`` the fraction of its endurance
+    that the most pulsed device has used; ``None`` without a cost.
+    """
+
+    name: str
+    devices: int
+    pulses: float
+    mean: float
+    most: float
+    sets: int
+    edges: tuple[int, ...]
+    histogram: tuple[int, ...]
+    updates: int
+    silent: float
+    clamped: float
+    energy: float | None
+    wear: float | None
+
+
+@dataclass(frozen=True)
+class PulseReport:
+    """All layers of a network, and their cost."""
+
+    layers: tuple[LayerPulses, ...]
+    cost: PulseCost | None
+
+    @property
+    def pulses(self) -> float:
+        """Pulses of all devices together."""
+        return sum(layer.pulses for layer in self.layers)
+
+    @property
+    def energy(self) -> float | None:
+        """Energy of all pulses and SETs, joule; ``None`` without a cost."""
+        known = [layer.energy for layer in self.layers if layer.energy is not None]
+        return sum(known) if known else None
+
+    @property
+    def wear(self) -> float | None:
+        """Used fraction of the endurance of the most pulsed device; ``None`` without a cost."""
+        return max((layer.wear for layer in self.layers if layer.wear is not None), default=None)
+
+    def record(self) -> dict:
+        """Plain data, for JSON."""
+        return {
+            "layers": [asdict(layer) for layer in self.layers],
+            "pulses": self.pulses,
+            "energy_joule": self.energy,
+            "wear": self.wear,
+            "cost": None if self.cost is None else asdict(self.cost),
+        }
+
+    def table(self) -> Table:
+        """One row for each layer."""
+        columns = ("layer", "devices", "pulses", "mean", "most", "sets", "silent", "clamped")
+        table = Table(
+            *columns, "energy", "wear", title="Pulses", caption=self.cost and self.cost.source
+        )
+        for layer in self.layers:
+            energy = "-" if layer.energy is None else f"{layer.energy:.3g} J"
+            wear = "-" if layer.wear is None else f"{layer.wear:.2g}"
+            table.add_row(
+                layer.name, f"{layer.devices:,}", f"{layer.pulses:,.0f}", f"{layer.mean:,.1f}",
+                f"{layer.most:,.0f}", f"{layer.sets:,}", f"{layer.silent:.1%}",
+                f"{layer.clamped:.1%}", energy, wear,
+            )  # fmt: skip
+        return table
+
+
+def pulse_report(network: nn.Module, cost: PulseCost | None = None) -> PulseReport:
+    """Counts what the memories of ``network`` went through since they were made.
+
+    Raises ``ValueError`` when it has none.
+    """
+    found = memories(network)
+    if not found:
+        raise ValueError("The network's layers have no memories")
+    most = max(float(memory.pulses.max()) for memory in found.values())
+    edges = _edges(most)
+    return PulseReport(
+        tuple(_layer(name, memory, edges, cost) for name, memory in found.items()), cost
+    )
+
+
+def _layer(
+    name: str, memory: Memory, edges: tuple[int, ...], cost: PulseCost | None
+) -> LayerPulses:
+    pulses, sets = memory.pulses, int(memory.sets.sum())
+    total, most, updates = float(pulses.sum()), float(pulses.max()), int(memory.updates)
+    energy = cost and total * cost.energy + 2 * sets * cost.set_energy
+    return LayerPulses(
+        name, pulses.numel(), total, float(pulses.mean()), most, sets, edges,
+        _histogram(pulses, edges), updates, int(memory.silent) / max(updates, 1),
+        int(memory.clamped) / max(updates, 1), energy, cost and most / cost.endurance,
+    )  # fmt: skip
+
+
+def _edges(most: float) -> tuple[int, ...]:
+    """0, 1, 2, 5, 10, 20, 50 and so on, as far as there are devices."""
+    steps = (digit * 10**power for power in range(18) for digit in (1, 2, 5))
+    return 0, *(step for step in steps if step <= most)
+
+
+def _histogram(pulses: Tensor, edges: tuple[int, ...]) -> tuple[int, ...]:
+    inner = torch.tensor(edges[1:], dtype=torch.float64)
+    bins = torch.bucketize(pulses.flatten(), inner, right=True)
+    return tuple(torch.bincount(bins, minlength=len(edges)).tolist())

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Sequences of tasks: the same bits whether interrupted or not, and what a test of each sees."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from twincell.model.checkpoint import CheckpointError
+from twincell.model.data import Dataset
+from twincell.model.layers import Pixels
+from twincell.model.learning.consolidation import ElasticWeights, SynapticIntelligence
+from twincell.model.learning.devices.weak_reset import WeakReset
+from twincell.model.learning.networks import normed_mlp
+from twincell.model.learning.optimizers import PulseAdam, metaplastic
+from twincell.model.learning.protocol import Epoch, History, Protocol, accuracy, learn
+from twincell.model.learning.tasks import by_classes, permuted, stream, task
+
+
+@pytest.fixture(scope="module")
+def bars() -> Dataset:
+    """16 pixels in which one of four places is bright, in 4-bit noise."""
+    rng = np.random.default_rng(7)
+    labels = rng.integers(0, 4, 300).astype(np.uint8)
+    images = rng.integers(0, 8, (300, 4, 4)).astype(np.uint8)
+    images[np.arange(300), labels] += np.uint8(7)
+    return Dataset("bars", images[:200], labels[:200], images[200:], labels[200:], 4, 4, "made")
+
+
+def _network() -> nn.Sequential:
+    return normed_mlp((16, 24, 4), Pixels(4), 3)
+
+
+def _pulses(network):
+    return PulseAdam(network, WeakReset(), 5, lr=6.0)
+
+
+def _meta(network):
+    return metaplastic(network, 2.0, decay=1e-7)
+
+
+RUNS = {
+    "devices": (_pulses, Protocol(3, 25, seed=1, halve_every=2), None),
+    "metaplastic stream": (_meta, Protocol(3, 25, fresh_optimizer=False, task_norm=False), None),
+    "elastic": (_meta, Protocol(3, 25), lambda: ElasticWeights(50.0, 40, shuffled=True)),
+    "intelligence": (_meta, Protocol(3, 25), lambda: SynapticIntelligence(0.1)),
+}
+
+
+def _run(name, data, directory=None, progress=None):
+    optimizer, protocol, consolidation = RUNS[name]
+    network = _network()
+    history = learn(
+        network, optimizer, permuted(data, 2, 1), protocol, directory=directory,
+        consolidation=consolidation and consolidation(), progress=progress,
+    )  # fmt: skip
+    return network, history
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_a_resumed_run_equals_an_uninterrupted_one(name, bars, tmp_path):
+    before = torch.random.get_rng_state()
+    whole, expected = _run(name, bars)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    seen: list[Epoch] = []
+
+    def stop(epoch):
+        seen.append(epoch)
+        if len(seen) in (2, 3, 5):
+            raise KeyboardInterrupt
+
+    for _ in range(3):
+        torch.rand(3)  # the global random state plays no part
+        with pytest.raises(KeyboardInterrupt):
+            _run(name, bars, tmp_path, stop)
+    part, history = _run(name, bars, tmp_path, stop)
+    assert history == expected and len(seen) == 6
+    states = whole.state_dict(), part.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_a_checkpoint_of_another_run_is_refused(bars, tmp_path):
+    tasks, protocol = permuted(bars, 1, 0), Protocol(1, 25)
+    learn(_network(), _meta, tasks, protocol, directory=tmp_path)
+
+    def refused(what, *arguments, **options):
+        with pytest.raises(CheckpointError, match=f"is of another {what}. Delete it"):
+            learn(*arguments, directory=tmp_path, **options)
+
+    refused("optimizer", _network(), lambda n: metaplastic(n, 3.0, decay=1e-7), tasks, protocol)
+    refused("protocol", _network(), _meta, tasks, Protocol(2, 25))
+    refused("tasks", _network(), _meta, permuted(bars, 2, 0), protocol)
+    refused("network", normed_mlp((16, 25, 4), Pixels(4), 3), _meta, tasks, protocol)
+    refused("consolidation", _network(), _meta, tasks, protocol, consolidation=ElasticWeights())
+    refused("identity", _network(), _meta, tasks, protocol, identity="again")
+    network = _network()
+    refused("network and optimizer", network, _pulses, tasks, protocol)
+
+
+def test_each_task_is_tested_with_its_own_norm(bars):
+    tasks, norms = permuted(bars, 2, 1), {}
+    for own in (True, False):
+        network = _network()
+        history = learn(network, _meta, tasks, Protocol(4, 25, task_norm=own))
+        norms[own] = history
+        first, second = tasks
+        latest = accuracy(network, first.test_images, first.test_labels)
+        assert history.final()[1] == accuracy(network, second.test_images, second.test_labels)
+        assert (history.final()[0] == latest) != own
+    assert [e.loss for e in norms[True].epochs] == [e.loss for e in norms[False].epochs]
+
+
+def test_the_rate_of_weights_halves_and_that_of_floats_does_not(bars):
+    rates, made = [], []
+
+    def optimizer(network):
+        made.append(_pulses(network))
+        return made[-1]
+
+    def record(epoch):
+        rates.append([group["lr"] for group in made[-1].param_groups])
+
+    protocol = Protocol(5, 50, halve_every=2)
+    learn(_network(), optimizer, permuted(bars, 2, 1), protocol, progress=record)
+    assert [rate for rate, _ in rates] == [6, 6, 3, 3, 1.5] * 2
+    assert {rate for _, rate in rates} == {8e-3}
+    assert len(made) == 2  # one for each task
+
+
+def test_what_a_history_says():
+    epochs = [Epoch(0, 1, 1.0, (0.5,)), Epoch(0, 2, 0.5, (0.9,)), Epoch(1, 1, 1.0, (0.8, 0.6)),
+              Epoch(1, 2, 1.0, (0.7, 0.8))]  # fmt: skip
+    history = History(tuple(epochs))
+    assert history.matrix() == [[0.9], [0.7, 0.8]]
+    assert history.final() == [0.7, 0.8]
+    assert history.forgotten() == [pytest.approx(0.2)]
+    assert json.loads(json.dumps(history.record()))["matrix"] == history.matrix()
+
+
+def test_permuted_tasks(bars):
+    one, two, three = permuted(bars, 3, 4)
+    assert torch.equal(one.train_images, task(bars).train_images)
+    assert torch.equal(one.test_labels, two.test_labels)
+    assert not torch.equal(two.train_images, three.train_images)
+    for own in (two, three):  # one order of the pixels, for training and test
+        order = [(one.train_images == column[:, None]).all(dim=0).nonzero().item()
+                 for column in own.train_images.T]  # fmt: skip
+        assert sorted(order) == list(range(16))
+        assert torch.equal(own.test_images, one.test_images[:, order])
+    assert permuted(bars, 2, 4)[1].digest() == two.digest() != permuted(bars, 2, 5)[1].digest()
+    with pytest.raises(ValueError, match=r"^count must be at least 1, not 0$"):
+        permuted(bars, 0, 1)
+
+
+def test_tasks_of_classes(bars):
+    one, two = by_classes(bars, [(0, 3), (1,)])
+    assert set(one.train_labels.tolist()) == set(one.test_labels.tolist()) == {0, 3}
+    assert set(two.train_labels.tolist()) == {1}
+    assert len(one.train_images) == np.isin(bars.train_labels, (0, 3)).sum()
+    for groups in ([(0,), (0, 1)], [(4,)]):
+        with pytest.raises(ValueError, match=r"^groups must hold classes 0 to 3 once, not \["):
+            by_classes(bars, groups)
+
+
+def test_a_stream_shows_each_image_once(bars):
+    parts = stream(bars, 7, 1)
+    assert [len(part.train_images) for part in parts] == [28] * 7
+    shown = torch.cat([part.train_images for part in parts]).tolist()
+    assert len({tuple(image) for image in shown}) == 7 * 28
+    assert all(torch.equal(part.test_images, parts[0].test_images) for part in parts)
+    with pytest.raises(ValueError, match=r"^pieces must be from 1 to 200, not 201$"):
+        stream(bars, 201, 1)
+
+
+def test_protocols_that_make_no_sense_are_refused(bars):
+    with pytest.raises(ValueError, match=r"^epochs must be an integer from 1, not 0$"):
+        Protocol(0)
+    with pytest.raises(ValueError, match=r"^batch must be an integer from 2, not 1$"):
+        Protocol(1, 1)
+    with pytest.raises(ValueError, match=r"^bars: 200 images are fewer than a batch's 201$"):
+        learn(_network(), _meta, [task(bars)], Protocol(1, 201))
