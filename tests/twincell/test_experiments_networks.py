@@ -8,11 +8,11 @@ import pytest
 
 from twincell.experiments import _registry, _report, mram_tolerance, rram_tolerance, solar
 from twincell.experiments._margins import auc, auc_interval, margins
-from twincell.experiments._networks import RECIPES, Difference, compare, recipe, toml
+from twincell.experiments._networks import RECIPES, Bench, Difference, compare, recipe, toml
 from twincell.experiments._report import Job
 from twincell.model.devices.ecc import SECDED_72_64
 from twincell.model.devices.junction import butler_prefactor
-from twincell.model.errors import MOST_RATE
+from twincell.model.draws import MOST_RATE
 from twincell.model.recipe import Recipe
 
 NAMES = ("rram-tolerance", "mram-tolerance", "solar")
@@ -197,11 +197,28 @@ def test_small_margins_go_wrong(quick):
 
 def test_a_second_run_repeats_nothing_and_writes_the_same(quick, tmp_path):
     _, _, folder = quick("mram-tolerance")
-    kept = [*folder.glob("quick/*/checkpoint.pt"), *folder.glob("quick/*/*/sweep.sqlite")]
+    kept = [*folder.glob("quick/*/*.safetensors"), *folder.glob("quick/*/*/sweep.sqlite")]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    assert len(before) == 2 + 4
+    assert len(before) == 2 + 4 and not list(folder.glob("quick/*/checkpoint.pt"))
     report = mram_tolerance.run(Job(True, folder=folder))
     _report.write("mram-tolerance", report, True, tmp_path)
     assert before == {path: path.stat().st_mtime_ns for path in kept}
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
+
+
+def test_a_training_that_was_stopped_continues(tmp_path):
+    given = recipe("tolerance-quick")
+    whole = Bench(Job(True), tmp_path / "whole", 5).train(given).read_bytes()
+
+    def stop(done, total):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Bench(Job(True, progress=stop), tmp_path / "parts", 5).train(given)
+    assert (tmp_path / "parts" / given.name / "checkpoint.pt").is_file()
+    seen = []
+    job = Job(True, progress=lambda done, total: seen.append(done))
+    assert Bench(job, tmp_path / "parts", 5).train(given).read_bytes() == whole
+    assert len(seen) == 4 and seen[-1] == 5  # three epochs, and those of the first run

@@ -12,15 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..model.data import Dataset, load
+from ..model.data import load
 from ..model.files import write_bytes
 from ..model.recipe import Recipe
 from ..sweeps.intervals import difference
 from ..sweeps.sweep import Sweep, sweep
 from ._report import CONFIDENCE, Job
+
+if TYPE_CHECKING:
+    from ..model.training import Trained
 
 RECIPES = Path(str(resources.files(__package__))) / "recipes"
 
@@ -57,29 +61,31 @@ class Bench:
     done: int = 0
 
     def train(self, given: Recipe) -> Path:
-        """The trained network's file, with the recipe beside it; continues an earlier training."""
+        """The trained network's file, with the recipe beside it, which is written when all is done;
+        continues an earlier training."""
+        before, folder = self.done, self.folder / given.name
+        path = folder / f"{given.name}.safetensors"
+        beside = path.with_suffix(".toml")  # tells who loads the network of its data set
+        if not (beside.is_file() and path.is_file() and Recipe.read(beside) == given):
+            self._trained(given, folder).publish(folder)
+            write_bytes(beside, toml(given).encode())
+            (folder / "checkpoint.pt").unlink()  # tens of megabytes
+        self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
+        return path
+
+    def _trained(self, given: Recipe, folder: Path) -> "Trained":
         import torch  # takes two seconds
 
         from ..model.training import train
 
-        before, folder, threads = self.done, self.folder / given.name, torch.get_num_threads()
+        threads = torch.get_num_threads()
         try:
             if self.job.quick:
                 torch.set_num_threads(1)  # threads that wait for each other cost small nets most
-            trained = train(
-                given, folder, data=self.data(given), progress=lambda epoch: self._advance(1)
-            )
+            data = load(given.data, self.job.data)
+            return train(given, folder, data=data, progress=lambda epoch: self._advance(1))
         finally:
             torch.set_num_threads(threads)
-        self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
-        path = trained.publish(folder)
-        # Who loads the network finds its data set by this file.
-        write_bytes(path.with_suffix(".toml"), toml(given).encode())
-        return path
-
-    def data(self, given: Recipe) -> Dataset:
-        """The data set of a recipe."""
-        return load(given.data, self.job.data)
 
     def sweep(self, network: Path, name: str, **options) -> Sweep:
         """A sweep of a trained network, in a folder beside it; for ``options`` see

@@ -21,6 +21,7 @@ RATES = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 2e-2, 4e-2, 8e-2, 0.16)
 ORDINARY, AWARE = 1e-4, 4e-2  # the published rates
 VISIBLE = 1e-3  # of an accuracy: a change in its last printed digit
 TOLERABLE = 1e-2  # of an accuracy
+DETAIL = 3.0  # points of percent, of the plot that shows the small differences
 AICAS = "Hirtzlin et al., AICAS 2019"
 OTHERS = "Buschjaeger et al., 2020"
 
@@ -77,7 +78,11 @@ def run(job: Job) -> Report:
         SEED,
         [finding for each in measured for finding in _findings(each)],
         [table for each in measured for table in (_accuracies(each), _matched(each))],
-        {each.name: _plot(each) for each in measured},
+        {
+            f"{each.name}{suffix}": _plot(each, depth)
+            for each in measured
+            for suffix, depth in (("", 100.0), ("-detail", DETAIL))
+        },
     )
 
 
@@ -176,7 +181,8 @@ def _matched(measured: Measured) -> Table:
     return Table(title, columns, rows)
 
 
-def _plot(measured: Measured):
+def _plot(measured: Measured, depth: float):
+    """Accuracy against rate, down to ``depth`` points below the best network's."""
     figure, axes = plot(
         f"{LABELS[measured.name]}, trained with and without weight errors",
         "rate of weight errors", "accuracy, %", xscale="log",
@@ -193,6 +199,8 @@ def _plot(measured: Measured):
         axes.plot(RATES, y, f"{color}o-", ms=3, label=f"trained at {trained:g}")
         clean = 100 * measured.accuracy(trained, 0.0)
         axes.axhline(clean, color=color, lw=0.7, ls="--")
+    best = max(100 * measured.accuracy(trained, 0.0) for trained in TRAINED)
+    axes.set_ylim(max(best - depth, 0), best + depth / 20)
     axes.legend()
     return figure
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..hw.chip.design import REFERENCE
 from ..hw.plan import Budget
-from ..model.errors import MOST_RATE
+from ..model.draws import MOST_RATE
 from ..model.integer import Interpreter
 from ..networks import load, test_set
 from ..sweeps.sweep import Sweep
@@ -233,11 +233,14 @@ def _plot(drops: np.ndarray, limits: np.ndarray, fits: dict[float, Fitted], clea
     error = np.maximum([drops - limits[:, 0], limits[:, 1] - drops], 0)
     label = f"ours, {100 * clean:.2f} % without errors"
     axes.errorbar(RATES, 100 * drops, 100 * error, fmt="C0o-", ms=3, capsize=2, label=label)
+    axes.plot([0, RATES[0]], [0, 100 * drops[0]], "C0-")
     for index, (suns, found) in enumerate(fits.items(), start=1):
         drop = 100 * published_drop(suns)
         axes.errorbar(found.rate, drop, 100 * ROUNDING, fmt=f"C{index}s", capsize=2,
                       label=f"{suns:g} suns, fitted")  # fmt: skip
-    axes.set_ylim(-0.2, 4 * (BASELINE - min(PUBLISHED.values())))
+    top = 3 * max(map(published_drop, PUBLISHED))
+    axes.set_ylim(-20 * top, 100 * top)
+    axes.set_xlim(0, min(1.1 * RATES[-1], 1.1 * invert(np.array(RATES), drops, top)))
     axes.legend()
     return figure
 
