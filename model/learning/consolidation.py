@@ -36,6 +36,10 @@ class Consolidation:
     def load_state_dict(self, state: dict[str, list[Tensor]]) -> None:
         """The inverse of :meth:`state_dict`."""
 
+    def __repr__(self) -> str:
+        options = ((k, v) for k, v in vars(self).items() if isinstance(v, int | float))
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in options)})"
+
 
 class _Quadratic(Consolidation):
     """Penalty ``scale strength * sum over past anchors of importance (W - W*)^2``.

@@ -86,13 +86,13 @@ class PulseAdam(_Adam):
                 raise ValueError("The network's layers have no memories; a device is needed")
             give_memories(network, device, seed)
         self.memories: list[Memory] = [layer.memory for layer in layers]
-        self.reprogram = reprogram
         weights = [layer.latent for layer in layers]
         groups = [
-            {"params": weights, "lr": lr},
+            {"params": weights, "lr": lr, "reprogram": reprogram},
             {"params": others(network, weights), "lr": float_lr, "scheduled": False},
         ]
-        super().__init__(groups, {"betas": betas, "eps": eps, "scheduled": True})
+        defaults = {"betas": betas, "eps": eps, "scheduled": True, "reprogram": 0}
+        super().__init__(groups, defaults)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
@@ -101,16 +101,17 @@ class PulseAdam(_Adam):
         for signs, memory in zip(weights["params"], self.memories, strict=True):
             if signs.grad is not None:
                 memory.update(self._corrected(signs, signs.grad, weights))
-                self._sense(signs, memory)
+                self._sense(signs, memory, weights["reprogram"])
         for values in floats["params"]:
             if values.grad is not None:
                 values += self._corrected(values, values.grad, floats)
 
-    def _sense(self, signs: Tensor, memory: Memory) -> None:
+    def _sense(self, signs: Tensor, memory: Memory, reprogram: int) -> None:
+        """Reads the signs; reprograms the synapses whose sign has changed, if asked to."""
         found = memory.weights()
-        if self.reprogram and (flipped := found != signs).any():
+        if reprogram and (flipped := found != signs).any():
             memory.set(flipped)
-            memory.pulse(flipped * found * self.reprogram)
+            memory.pulse(flipped * found * reprogram)
             found = memory.weights()
         signs.copy_(found)
 

@@ -105,7 +105,7 @@ def learn(
     optimizer : makes the optimizer of a network; each group's rate follows the protocol's schedule
         unless the group is not ``scheduled``
     directory : gets a checkpoint after each epoch; without, nothing is written
-    identity : what else tells this run from others, such as the consolidation's strength
+    identity : what else tells this run from others
     progress : called after each epoch
 
     Raises ``ValueError`` for tasks smaller than a batch, ``CheckpointError``.
@@ -150,7 +150,7 @@ class _Run:
             "tasks": " ".join(each.digest() for each in self.tasks),
             "network": repr(self.network),
             "optimizer": _description(self.optimizer),
-            "consolidation": type(self.consolidation).__name__,
+            "consolidation": repr(self.consolidation),
             "identity": extra,
         }
 

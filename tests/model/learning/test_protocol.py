@@ -97,6 +97,11 @@ def test_a_checkpoint_of_another_run_is_refused(bars, tmp_path):
     refused("consolidation", _network(), _meta, tasks, protocol, consolidation=ElasticWeights())
     refused("identity", _network(), _meta, tasks, protocol, identity="again")
     network = _network()
+    elastic = tmp_path / "elastic"
+    one, other = ElasticWeights(1.0, 9), ElasticWeights(2.0, 9)
+    learn(_network(), _meta, tasks, protocol, directory=elastic, consolidation=one)
+    with pytest.raises(CheckpointError, match=r"is of another consolidation\. Delete it"):
+        learn(_network(), _meta, tasks, protocol, directory=elastic, consolidation=other)
     refused("network and optimizer", network, _pulses, tasks, protocol)
 
 
