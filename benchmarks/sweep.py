@@ -28,9 +28,10 @@ from numba import njit
 from reference import FloatNetwork, _best, _random_network
 
 from twincell.model import kernels
-from twincell.model.errors import ErrorMap, ReadOrder
+from twincell.model.errors import ErrorMap
 from twincell.model.graph import Graph
 from twincell.model.integer import Interpreter
+from twincell.model.reads import ReadOrder
 
 RATE = 1e-3
 FEW = 40  # images of the slow ones with read errors

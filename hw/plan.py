@@ -22,10 +22,10 @@ from functools import cached_property
 
 import numpy as np
 
-from ..model.errors import ArrayReads, ReadOrder
 from ..model.graph import Graph
 from ..model.nodes import Dense, Flatten, Head
 from ..model.planes import Binary, FixedPoint
+from ..model.reads import ArrayReads, ReadOrder
 from .gearbox import beats
 
 DEFAULT_LANES = 512

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from . import files, tensorfile
 from .checks import MAX_SYNAPSES, require
-from .errors import LEAST_READ_RATE, MOST_RATE, ErrorMap, LayerErrors
+from .draws import LEAST_READ_RATE, MOST_RATE
+from .errors import ErrorMap, LayerErrors
 from .tensorfile import TensorReader
 
 VERSION = 1

@@ -18,22 +18,15 @@ Nothing here imports torch.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 
 import numpy as np
 
+from . import draws
 from .checks import frozen
-from .generators import LEAST_RATE, error_positions, gap_table, random_words, start
+from .draws import LEAST_READ_RATE, MOST_RATE, READ, Rate
+from .generators import start
 from .graph import Graph
-from .nodes import Dense, Head, Weights
-
-LEAST_READ_RATE = 2.0**-24  # of the generator in hardware: five digits
-MOST_RATE = 0.5
-
-# The streams of random numbers of one seed.
-_PERSISTENT, _CHOICE, _READ, _STUCK, _STUCK_STATE = range(1, 6)
-
-Rate = float | np.ndarray
+from .nodes import Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,11 +116,12 @@ class ErrorMap:
         )
         layers = {}
         for node, weights in found.items():
-            layer = _drawn(weights, persistent[node], seed, node)
+            layer = LayerErrors(*draws.persistent(weights, persistent[node], seed, node))
             if stuck[node]:
-                layer = layer.merged(_stuck(weights, _checked(stuck[node], 1.0), seed, node))
-            rate = _checked(transient[node], MOST_RATE, LEAST_READ_RATE)
-            layers[node] = replace(layer, rate=rate, start=start(seed, _READ, node))
+                share = draws.checked(stuck[node], 1.0)
+                layer = layer.merged(LayerErrors(*draws.stuck(weights, share, seed, node)))
+            rate = draws.checked(transient[node], MOST_RATE, LEAST_READ_RATE)
+            layers[node] = replace(layer, rate=rate, start=start(seed, READ, node))
         return cls(layers, {node: (w.sign.shape, w.ternary) for node, w in found.items()})
 
     def __or__(self, later: "ErrorMap") -> "ErrorMap":
@@ -183,104 +177,6 @@ class ErrorMap:
         return any(layer.rate > 0 for layer in self.layers.values())
 
 
-@dataclass(frozen=True)
-class ArrayReads:
-    """In which order the array of one dense layer or head is read for an image.
-
-    A read covers ``lanes`` inputs of ``neurons`` neurons. Reads go through the folds of the inputs
-    within the planes, the heaviest first, within the groups of neurons.
-
-    Parameters
-    ----------
-    node : index in the graph
-    inputs, outputs : of the node
-    lanes, neurons : of a read
-    by_neuron : a read's columns go neuron by neuron (inputs on columns), else input by input
-    """
-
-    node: int
-    inputs: int
-    outputs: int
-    lanes: int
-    neurons: int
-    by_neuron: bool = True
-
-    @property
-    def folds(self) -> int:
-        """Reads that cover all inputs of a plane."""
-        return -(-self.inputs // self.lanes)
-
-    @property
-    def groups(self) -> int:
-        """Groups of neurons."""
-        return -(-self.outputs // self.neurons)
-
-    def bits(self, planes: int, ternary: bool) -> int:
-        """Latched bits of an image."""
-        lines = 2 if ternary else 1
-        return self.groups * planes * self.folds * self.lanes * self.neurons * lines
-
-
-@dataclass(frozen=True)
-class ReadOrder:
-    """The order of all arrays of a network: what a plan decides and every executor follows."""
-
-    arrays: tuple[ArrayReads, ...]
-
-    @classmethod
-    def logical(cls, graph: Graph) -> "ReadOrder":
-        """The order without a plan: a read covers all inputs of one neuron."""
-        return cls(
-            tuple(
-                ArrayReads(index, node.weights.fan_in, node.weights.outputs, node.weights.fan_in, 1)
-                for index, node in enumerate(graph.nodes)
-                if isinstance(node, Dense | Head)
-            )
-        )
-
-    def array(self, node: int) -> ArrayReads:
-        """The order of one node's array; raises ``ValueError`` when there is none."""
-        for each in self.arrays:
-            if each.node == node:
-                return each
-        raise ValueError(f"Node {node} has read errors, but no order of reads")
-
-
-def plane_order(weights: tuple[int, ...]) -> tuple[int, ...]:
-    """Indices of the planes in the order in which they are read: the heaviest first."""
-    return tuple(sorted(range(len(weights)), key=lambda k: -weights[k]))
-
-
-def transitions(weights: Weights, rate: float) -> np.ndarray:
-    """Probability of each sensed state given the programmed one, for a mean error rate.
-
-    Binary weights flip. Ternary ones move by one state: a zero to each side with ``q / 2``, others
-    to zero with ``q / 2``, where ``q = 2 rate / (1 + share of zeros)``.
-    """
-    return _transitions(_zeros(weights.active) if weights.ternary else None, rate)
-
-
-def draw_persistent(
-    signed: np.ndarray, rate: float, seed: int, node: int, *, ternary: bool = False
-) -> LayerErrors:
-    """The persistent errors that :meth:`ErrorMap.draw` draws for a node with the weights
-    ``signed``, any array of -1, (0) and +1, at a mean error rate."""
-    matrix = _transitions(_zeros(signed) if ternary else None, _checked(rate, MOST_RATE))
-    return _thinned(signed.reshape(-1), matrix, seed, node)
-
-
-def _zeros(values: np.ndarray) -> float:
-    return float((values == 0).mean())
-
-
-def _transitions(zeros: float | None, rate: float) -> np.ndarray:
-    """See :func:`transitions`; ``zeros`` is the share of zeros of ternary weights."""
-    if zeros is None:
-        return np.array([[1 - rate, rate], [rate, 1 - rate]])
-    half = rate / (1 + zeros)
-    return np.array([[1 - half, half, 0], [half, 1 - 2 * half, half], [0, half, 1 - half]])
-
-
 def _weighted(graph: Graph) -> Iterator[tuple[int, Weights]]:
     for index, node in enumerate(graph.nodes):
         weights = getattr(node, "weights", None)
@@ -296,85 +192,3 @@ def _by_node(name: str, given, found: Mapping[int, Weights]) -> dict:
             nodes = ", ".join(map(str, found))
             raise ValueError(f"{name} rates are of nodes {nodes}, not of node {node!r}")
     return {node: given.get(node, 0.0) for node in found}
-
-
-def _checked(rate: float, most: float, least: float = 0.0) -> float:
-    if not 0 <= rate <= most or 0 < rate < least:
-        low = f"0 or {least:g}" if least else "0"
-        raise ValueError(f"An error rate is {low} to {most:g}, not {rate!r}")
-    return float(rate)
-
-
-def _drawn(weights: Weights, rate: Rate, seed: int, node: int) -> LayerErrors:
-    states = 3 if weights.ternary else 2
-    if np.ndim(rate) == 0:
-        signed = weights.signed()
-        return draw_persistent(signed, float(rate), seed, node, ternary=weights.ternary)
-    rate = np.asarray(rate, dtype=np.float64)
-    shape = weights.sign.shape
-    if rate.shape == (states, states):
-        return _thinned(weights.signed().reshape(-1), _distributions(rate), seed, node)
-    if rate.shape == shape and not weights.ternary:
-        if not ((rate >= 0) & (rate <= 1)).all():
-            raise ValueError(f"Rates of cells are 0 to 1, not {rate.min()} to {rate.max()}")
-        stored = weights.sign[..., None] == np.arange(2)
-        rate = np.where(stored, 1 - rate[..., None], rate[..., None])
-    if rate.shape == (*shape, states):
-        return _each(weights, _distributions(rate), seed, node)
-    forms = f"({states}, {states}), {shape if not weights.ternary else ''} or {(*shape, states)}"
-    raise ValueError(f"Persistent rates of node {node} are a number or {forms}, not {rate.shape}")
-
-
-def _distributions(rows: np.ndarray) -> np.ndarray:
-    """``rows`` if each is a distribution over sensed states; raises ``ValueError`` otherwise."""
-    if not ((rows >= 0).all() and np.allclose(rows.sum(axis=-1), 1, rtol=0, atol=1e-9)):
-        raise ValueError("The probabilities of the sensed states of each row must add up to 1")
-    return rows
-
-
-def _levels(states: int) -> np.ndarray:
-    """The weights of the states in order."""
-    return np.array([-1, 0, 1] if states == 3 else [-1, 1], dtype=np.int8)
-
-
-def _thinned(signed: np.ndarray, matrix: np.ndarray, seed: int, node: int) -> LayerErrors:
-    """Errors of weights -1, (0) and +1 in a row, drawn by their gaps at the rate of the worst
-    state, and accepted at their own."""
-    levels = _levels(len(matrix))
-    exact = [[Fraction(float(p)) for p in row] for row in matrix]
-    wrong = [sum(row) - row[state] for state, row in enumerate(exact)]
-    worst = min(max(wrong), Fraction(1))
-    if worst < LEAST_RATE:
-        return LayerErrors([], [])
-    hits = error_positions(start(seed, _PERSISTENT, node), gap_table(float(worst)), signed.size)
-    bounds = np.zeros((len(levels), len(levels)), dtype=np.uint64)
-    for state, row in enumerate(exact):
-        shares = [0 if other == state else p for other, p in enumerate(row)]
-        for other in range(len(levels)):
-            bounds[state, other] = min(sum(shares[: other + 1]) / worst, 1) * (1 << 32) // 1
-    words = random_words(start(seed, _CHOICE, node), len(hits))
-    programmed = np.searchsorted(levels, signed[hits])
-    sensed = (words[:, None] >= bounds[programmed]).sum(axis=1)
-    accepted = sensed < len(levels)
-    return LayerErrors(hits[accepted], levels[sensed[accepted]])
-
-
-def _each(weights: Weights, rows: np.ndarray, seed: int, node: int) -> LayerErrors:
-    """Errors of cells that each have a distribution of their own (cells, states)."""
-    levels = _levels(3 if weights.ternary else 2)
-    bounds = np.rint(rows.reshape(-1, len(levels)).cumsum(axis=1) * 2.0**32).astype(np.uint64)
-    bounds[:, -1] = 1 << 32
-    words = random_words(start(seed, _CHOICE, node), len(bounds))
-    sensed = levels[(words[:, None] >= bounds).sum(axis=1)]
-    wrong = np.flatnonzero(sensed != weights.signed().reshape(-1))
-    return LayerErrors(wrong, sensed[wrong])
-
-
-def _stuck(weights: Weights, rate: float, seed: int, node: int) -> LayerErrors:
-    """Cells that are stuck, those stuck where they are programmed to be included."""
-    if rate < LEAST_RATE:
-        return LayerErrors([], [])
-    levels = _levels(3 if weights.ternary else 2)
-    cells = error_positions(start(seed, _STUCK, node), gap_table(rate), weights.sign.size)
-    words = random_words(start(seed, _STUCK_STATE, node), len(cells)).astype(np.uint64)
-    return LayerErrors(cells, levels[words * np.uint64(len(levels)) >> np.uint64(32)])

@@ -20,12 +20,13 @@ from functools import cached_property
 import numpy as np
 
 from . import kernels
-from .errors import ArrayReads, ErrorMap, LayerErrors, ReadOrder, plane_order
+from .errors import ErrorMap, LayerErrors
 from .generators import gap_table, starts_of_images, stochastic_thresholds
 from .graph import Graph, Value
 from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
 from .packing import pack, unpack, words
 from .planes import Binary, FixedPoint
+from .reads import ArrayReads, ReadOrder, plane_order
 
 _ROWS_AT_ONCE = 1 << 12  # bounds the memory of unfolded convolutions and of counts
 

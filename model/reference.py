@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .errors import ErrorMap, ReadOrder, plane_order
+from .errors import ErrorMap
 from .generators import error_positions, gap_table, start_of_image, stochastic_thresholds
 from .graph import Graph, Value, sum_range
 from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
 from .planes import Stochastic
+from .reads import ReadOrder, plane_order
 
 _CHUNK = 1 << 25  # most numbers that a chunk of images makes at once
 

@@ -18,7 +18,8 @@ from torch.nn import functional
 from .augmentation import distort
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset, load
-from .errors import ErrorMap, draw_persistent
+from .draws import at_mean_rate
+from .errors import ErrorMap, LayerErrors
 from .export import export
 from .generators import mix
 from .graph import Graph
@@ -196,10 +197,9 @@ class _Run:
         layers = [module for module in self.model if isinstance(module, BinaryLinear)]
         for node, layer in enumerate(layers, start=1):
             if options is not None:
-                layer.errors = draw_persistent(
-                    layer.stored().numpy(), options.persistent, error_seed(self.recipe, step),
-                    node, ternary=layer.ternary,
-                )  # fmt: skip
+                seed, stored = error_seed(self.recipe, step), layer.stored().numpy()
+                drawn = at_mean_rate(stored, options.persistent, seed, node, ternary=layer.ternary)
+                layer.errors = LayerErrors(*drawn)
         try:
             yield
         finally:

@@ -8,7 +8,8 @@ import numpy as np
 
 from .model import error_store
 from .model.devices.presets import preset
-from .model.errors import LEAST_READ_RATE, MOST_RATE, ErrorMap
+from .model.draws import LEAST_READ_RATE, MOST_RATE
+from .model.errors import ErrorMap
 from .model.graph import Graph
 from .networks import UsageError
 

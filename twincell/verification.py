@@ -17,8 +17,9 @@ from .hw.plan import Arrangement, Budget
 from .hw.verilog import emit
 from .injection import Injection
 from .model import error_store, integer
-from .model.errors import ErrorMap, ReadOrder
+from .model.errors import ErrorMap
 from .model.graph import Graph
+from .model.reads import ReadOrder
 from .networks import RANDOM, UsageError, load, random_images, test_set
 from .sim import harness, native
 from .sim.results import SWEEP, Pauses, Prologue, Result, SimulationError

@@ -9,11 +9,13 @@ from scipy.stats import binomtest
 
 from tests.support.graphs import mlp, random_graph, random_images, random_planes, random_weights
 from tests.support.reads import misread_scores, random_order
-from twincell.model.errors import ErrorMap, LayerErrors, ReadOrder, plane_order, transitions
+from twincell.model.draws import transitions
+from twincell.model.errors import ErrorMap, LayerErrors
 from twincell.model.graph import Graph
 from twincell.model.integer import Interpreter, scores
 from twincell.model.nodes import Head, Input, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic
+from twincell.model.reads import ReadOrder, plane_order
 
 RATES = (0.0, 2.0**-24, 1e-6, 1e-4, 1e-2, 0.1, 0.5)
 

@@ -8,7 +8,8 @@ from scipy.stats import t
 
 from tests.model.test_training import _assert_same, _interrupted, _recipe, shapes  # noqa: F401
 from twincell.model import data, integer
-from twincell.model.errors import ErrorMap, LayerErrors, draw_persistent
+from twincell.model.draws import at_mean_rate
+from twincell.model.errors import ErrorMap, LayerErrors
 from twincell.model.graph import Graph
 from twincell.model.layers import BinaryLinear, ScoreHead
 from twincell.model.nodes import Dense, Head, Input, Weights
@@ -63,9 +64,9 @@ def test_weights_without_a_graph_have_the_same_errors(ternary):
     graph = Graph((Input((90,)), Head(weights, np.zeros((1, 70), int))))
     wanted = ErrorMap.draw(graph, 9, persistent=0.02).layers[1]
     for given in (signed, signed.astype(np.float32)):
-        found = draw_persistent(given, 0.02, 9, 1, ternary=ternary)
-        assert np.array_equal(found.synapses, wanted.synapses)
-        assert np.array_equal(found.states, wanted.states) and len(found.states)
+        synapses, states = at_mean_rate(given, 0.02, 9, 1, ternary=ternary)
+        assert np.array_equal(synapses, wanted.synapses)
+        assert np.array_equal(states, wanted.states) and len(states)
 
 
 def test_the_gradient_is_that_of_the_sensed_weights_and_reaches_the_latent_ones():

@@ -6,10 +6,11 @@ import itertools
 import numpy as np
 
 from tests.support.graphs import shown_planes
-from twincell.model.errors import ArrayReads, ErrorMap, ReadOrder
+from twincell.model.errors import ErrorMap
 from twincell.model.generators import error_positions, gap_table, start_of_image
 from twincell.model.graph import Graph
 from twincell.model.nodes import Dense, Head, Weights
+from twincell.model.reads import ArrayReads, ReadOrder
 
 
 def random_order(rng: np.random.Generator, graph: Graph) -> ReadOrder:

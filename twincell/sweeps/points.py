@@ -9,7 +9,7 @@ import numpy as np
 
 from ..model.devices.cell import Cell
 from ..model.devices.presets import preset
-from ..model.errors import LEAST_READ_RATE, MOST_RATE
+from ..model.draws import LEAST_READ_RATE, MOST_RATE
 from ..model.graph import Graph
 from ..networks import UsageError
 from .tasks import Rates

@@ -13,8 +13,8 @@ import numpy as np
 from ..hw.plan import Budget, plan
 from ..model import store
 from ..model.data import Dataset
-from ..model.errors import ReadOrder
 from ..model.graph import Graph
+from ..model.reads import ReadOrder
 from ..networks import UsageError, load, test_set
 from ..verification import Progress
 from . import workers as crews

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..model.errors import ErrorMap, ReadOrder
+from ..model.errors import ErrorMap
 from ..model.graph import Graph
 from ..model.integer import Interpreter, labels
+from ..model.reads import ReadOrder
 
 Task = tuple[int, int]  # point, map
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""In which order arrays are read: plain data that a plan decides and every executor follows."""
+
+from dataclasses import dataclass
+
+from .graph import Graph
+from .nodes import Dense, Head
+
+
+@dataclass(frozen=True)
+class ArrayReads:
+    """In which order the array of one dense layer or head is read for an image.
+
+    A read covers ``lanes`` inputs of ``neurons`` neurons. Reads go through the folds of the inputs
+    within the planes, the heaviest first, within the groups of neurons.
+
+    Parameters
+    ----------
+    node : index in the graph
+    inputs, outputs : of the node
+    lanes, neurons : of a read
+    by_neuron : a read's columns go neuron by neuron (inputs on columns), else input by input
+    """
+
+    node: int
+    inputs: int
+    outputs: int
+    lanes: int
+    neurons: int
+    by_neuron: bool = True
+
+    @property
+    def folds(self) -> int:
+        """Reads that cover all inputs of a plane."""
+        return -(-self.inputs // self.lanes)
+
+    @property
+    def groups(self) -> int:
+        """Groups of neurons."""
+        return -(-self.outputs // self.neurons)
+
+    def bits(self, planes: int, ternary: bool) -> int:
+        """Latched bits of an image."""
+        lines = 2 if ternary else 1
+        return self.groups * planes * self.folds * self.lanes * self.neurons * lines
+
+
+@dataclass(frozen=True)
+class ReadOrder:
+    """The order of all arrays of a network: what a plan decides and every executor follows."""
+
+    arrays: tuple[ArrayReads, ...]
+
+    @classmethod
+    def logical(cls, graph: Graph) -> "ReadOrder":
+        """The order without a plan: a read covers all inputs of one neuron."""
+        return cls(
+            tuple(
+                ArrayReads(index, node.weights.fan_in, node.weights.outputs, node.weights.fan_in, 1)
+                for index, node in enumerate(graph.nodes)
+                if isinstance(node, Dense | Head)
+            )
+        )
+
+    def array(self, node: int) -> ArrayReads:
+        """The order of one node's array; raises ``ValueError`` when there is none."""
+        for each in self.arrays:
+            if each.node == node:
+                return each
+        raise ValueError(f"Node {node} has read errors, but no order of reads")
+
+
+def plane_order(weights: tuple[int, ...]) -> tuple[int, ...]:
+    """Indices of the planes in the order in which they are read: the heaviest first."""
+    return tuple(sorted(range(len(weights)), key=lambda k: -weights[k]))
