@@ -222,7 +222,7 @@ _TEXT = (
     "one data set have the same wrong cells and see the same images, so differences between them "
     "are paired.",
     "Intervals are over new error maps and new images, for the networks that were trained; from "
-    "training to training results differ by more, so each note has the range. A verdict is given "
+    "training to training results may differ more, so each note has the range. A verdict is given "
     "only where the interval and every training agree; else it is undecided. The published "
     f"sentences name no margin: {VISIBLE:g} and {TOLERABLE:g} of an accuracy are this project's. "
     "The bands in the plots hold the 95 % intervals of all trainings, the broken lines are "
