@@ -3,7 +3,7 @@
 
 Tags: [CODE] read in source code that the authors published, [D] derived, [own] this project's
 choice. No source gives the energy of a weak RESET pulse or a number of pulses that a device
-endures, so no preset has one; :mod:`..report` takes them from the user.
+endures, so no preset has one; reports take them from the user.
 """
 
 from dataclasses import dataclass

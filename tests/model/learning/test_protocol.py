@@ -118,7 +118,7 @@ def test_each_task_is_tested_with_its_own_norm(bars):
     assert [e.loss for e in norms[True].epochs] == [e.loss for e in norms[False].epochs]
 
 
-def test_the_rate_of_weights_halves_and_that_of_floats_does_not(bars):
+def test_rates_of_weights_halve_and_each_task_has_its_optimizer(bars):
     rates, made = [], []
 
     def optimizer(network):
@@ -133,6 +133,9 @@ def test_the_rate_of_weights_halves_and_that_of_floats_does_not(bars):
     assert [rate for rate, _ in rates] == [6, 6, 3, 3, 1.5] * 2
     assert {rate for _, rate in rates} == {8e-3}
     assert len(made) == 2  # one for each task
+    protocol = Protocol(5, 50, fresh_optimizer=False)
+    learn(_network(), optimizer, stream(bars, 2, 1), protocol)
+    assert len(made) == 3  # one for a whole stream
 
 
 def test_what_a_history_says():
