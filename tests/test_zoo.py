@@ -59,7 +59,9 @@ def test_all_digits_in_every_simulator(simulator):
     assert result.cycles_per_image == result.planned_cycles_per_image
 
 
-@pytest.mark.parametrize("lanes", BUDGETS)
+@pytest.mark.parametrize(
+    "lanes", [pytest.param(n, marks=pytest.mark.slow if n > 1000 else ()) for n in BUDGETS]
+)
 def test_digits_take_the_planned_cycles(lanes):
     result = api.verify("digits-mlp", 40, simulator="native", budget=api.Budget(lanes=lanes))
     assert result.mismatches == 0

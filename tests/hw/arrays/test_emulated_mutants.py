@@ -17,7 +17,7 @@ from twincell.model.generators import start
 BUGS = [
     (Taus88, "elaborate", "upcoming.eq(_product(jump, upcoming))", "upcoming.eq(upcoming)"),
     (Digits, "elaborate", "fraction < entry[RADIX_BITS:]", "fraction <= entry[7:]"),
-    (Digits, "elaborate", "Mux(last, 0, number + 1)", "Mux(last, 1, 0)"),
+    (Digits, "elaborate", "Mux(last, 0, number + 1)", "Mux(last, 1, number + 1)"),
     (Gaps, "_cut", "left - near - 1", "left - near"),
     (Gaps, "_cut", "self.o.valid.eq(whole & ~ended)", "self.o.valid.eq(whole)"),
     (Gaps, "_cut", "near >= self.bits_per_read", "near >= 8 * self.bits_per_read"),
