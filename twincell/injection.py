@@ -3,15 +3,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .model import error_store
-from .model.devices.presets import preset
 from .model.draws import LEAST_READ_RATE, MOST_RATE
 from .model.errors import ErrorMap
 from .model.graph import Graph
 from .networks import UsageError
+
+if TYPE_CHECKING:
+    from .model.devices.cell import Cell
+
+#: Least rates of the options, beside 0.
+LEAST_RATES = {"ber": 0.0, "transient": LEAST_READ_RATE}
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,10 @@ class Injection:
             raise UsageError(f"A file of errors already has rates; leave out --{given[0]}")
         if self.device is not None and self.ber is not None:
             raise UsageError("A device has its own rate of errors; leave out --ber or --device")
-        for name, least in (("ber", 0.0), ("transient", LEAST_READ_RATE)):
-            rate = getattr(self, name)
-            if rate is not None and rate != 0 and not least <= rate <= MOST_RATE:
-                low = f"0 or {least:g}" if least else "0"
-                raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
+        for name in LEAST_RATES:
+            check_rate(name, getattr(self, name) or 0)
         if self.device is not None:
-            try:
-                preset(self.device)
-            except ValueError as error:
-                raise UsageError(str(error)) from None
+            device_cell(self.device)
 
     def errors(self, graph: Graph) -> ErrorMap | None:
         """The errors of one programming of ``graph``, ``None`` when nothing is injected.
@@ -62,7 +62,7 @@ class Injection:
         if self.file is not None:
             errors = error_store.load(self.file)
             try:
-                errors.sensed(graph)
+                errors.check(graph)
             except ValueError as error:
                 raise UsageError(f"{self.file}: {error}") from None
             return errors
@@ -88,13 +88,26 @@ class Injection:
         ]
 
 
-def device_rates(name: str, graph: Graph) -> tuple[np.ndarray, float]:
-    """A preset's probability of each sensed state given the programmed one, and its rate of read
-    errors, 0 when below what the generator of read errors can do.
+def check_rate(name: str, rate: float) -> None:
+    """Raises ``UsageError`` when the rate of an option, a key of LEAST_RATES, is out of range."""
+    least = LEAST_RATES[name]
+    if rate != 0 and not least <= rate <= MOST_RATE:
+        low = f"0 or {least:g}" if least else "0"
+        raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
 
-    Raises ``UsageError`` when the cell's states are not those of the network's weights.
-    """
-    cell = preset(name).cell
+
+def device_cell(name: str) -> "Cell":
+    """The cell of a preset; raises ``UsageError`` when there is none of this name."""
+    from .model.devices.presets import preset  # scipy's special functions take time to import
+
+    try:
+        return preset(name).cell
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def check_states(name: str, cell: "Cell", graph: Graph) -> None:
+    """Raises ``UsageError`` when a cell's states are not those of the network's weights."""
     for index, node in enumerate(graph.nodes):
         weights = getattr(node, "weights", None)
         if weights is not None and len(cell.states) != (3 if weights.ternary else 2):
@@ -103,5 +116,20 @@ def device_rates(name: str, graph: Graph) -> tuple[np.ndarray, float]:
                 f"{name} has {len(cell.states)} states, but node {index} of {graph.name} has "
                 f"{kind} weights"
             )
-    read = cell.read_error_rate()
-    return cell.transitions(), read if read >= LEAST_READ_RATE else 0.0
+
+
+def read_rate(cell: "Cell") -> float:
+    """A cell's rate of read errors, 0 when below what the generator of read errors can do."""
+    rate = float(cell.read_error_rate())
+    return rate if rate >= LEAST_READ_RATE else 0.0
+
+
+def device_rates(name: str, graph: Graph) -> tuple[np.ndarray, float]:
+    """A preset's probability of each sensed state given the programmed one, and its rate of read
+    errors, see :func:`read_rate`.
+
+    Raises ``UsageError`` when the cell's states are not those of the network's weights.
+    """
+    cell = device_cell(name)
+    check_states(name, cell, graph)
+    return cell.transitions(), read_rate(cell)

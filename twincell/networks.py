@@ -45,6 +45,7 @@ def test_set(
 
     ``dataset`` is one of ``data.NAMES``; by default what the recipe beside the network's file
     says. ``None`` is returned for ``random`` images, and by default where there is no recipe.
+    Raises ``UsageError`` for an unknown set, and for one whose pixels do not fit the input.
     """
     beside = network_path(net).with_suffix(".toml")
     recipe = Recipe.read(beside) if beside.is_file() else None
@@ -56,7 +57,11 @@ def test_set(
     loaded = data.load(dataset, directory)
     if recipe is not None and recipe.input.threshold is not None:
         loaded = loaded.binarized(recipe.input.threshold)
-    return loaded.shaped(graph.input.shape)
+    found = loaded.shaped(graph.input.shape)
+    bits = graph.input.planes.bits
+    if found.bits > bits:
+        raise UsageError(f"{found.name} has pixels of {found.bits} bits, {graph.name} of {bits}")
+    return found
 
 
 def random_images(graph: Graph, count: int, seed: int) -> np.ndarray:

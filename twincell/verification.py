@@ -261,9 +261,6 @@ def _case(
     data = test_set(net, graph, dataset=dataset, directory=directory)
     if data is None:
         return _Case(random_images(graph, count or 100, seed), None, RANDOM)
-    bits = graph.input.planes.bits
-    if data.bits > bits:
-        raise UsageError(f"{data.name} has pixels of {data.bits} bits, {graph.name} of {bits}")
     available = len(data.test_images)
     if count is not None and count > available:
         raise UsageError(f"{data.name} has {available} test images, fewer than {count}")

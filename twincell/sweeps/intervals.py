@@ -4,7 +4,6 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import binomtest
 
 LEVEL = 0.95
 RESAMPLES = 2000
@@ -13,6 +12,8 @@ _AT_ONCE = 100  # bounds the memory
 
 def wilson(right: int, images: int, level: float = LEVEL) -> tuple[float, float]:
     """Wilson's interval of the accuracy behind ``right`` of ``images``."""
+    from scipy.stats import binomtest  # takes half a second to import
+
     found = binomtest(right, images).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)
 

@@ -4,15 +4,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..model.devices.cell import Cell
-from ..model.devices.presets import preset
-from ..model.draws import LEAST_READ_RATE, MOST_RATE
+from ..injection import check_rate, check_states, device_cell, read_rate
 from ..model.graph import Graph
 from ..networks import UsageError
 from .tasks import Rates
+
+if TYPE_CHECKING:
+    from ..model.devices.cell import Cell
 
 MAX_POINTS = 10_000
 
@@ -33,7 +35,7 @@ class Point:
     transient: float = 0.0
     device: str | None = None
     knob: float | None = None
-    cell: Cell | None = None
+    cell: "Cell | None" = None
 
     @property
     def clean(self) -> bool:
@@ -47,14 +49,7 @@ class Point:
         """
         if self.cell is None:
             return Rates(self.ber, self.transient)
-        for index, node in enumerate(graph.nodes):
-            weights = getattr(node, "weights", None)
-            if weights is not None and len(self.cell.states) != (3 if weights.ternary else 2):
-                kind = "ternary" if weights.ternary else "binary"
-                raise UsageError(
-                    f"{self.device} has {len(self.cell.states)} states, but node {index} of "
-                    f"{graph.name} has {kind} weights"
-                )
+        check_states(self.device or "", self.cell, graph)
         return Rates(self.cell.transitions(), self.transient)
 
     def as_dict(self) -> dict:
@@ -90,10 +85,15 @@ def points(
     for name, values in (("ber", ber), ("transient", transient), ("device", device)):
         _distinct(name, values)
     if device:
-        found = _knob(device[0], *knob) if knob else [_device(name) for name in device]
+        found = (
+            _knob(device[0], *knob)
+            if knob
+            else [_point(device_cell(name), name) for name in device]
+        )
         return (Point(), *found)
-    _within("ber", ber, 0.0)
-    _within("transient", transient, LEAST_READ_RATE)
+    for name, rates in (("ber", ber), ("transient", transient)):
+        for rate in rates:
+            check_rate(name, rate)
     grid = [Point(float(b), float(t)) for b, t in product(ber or (0,), transient or (0,))]
     if len(grid) > MAX_POINTS:
         raise UsageError(f"A sweep has at most {MAX_POINTS} points, not {len(grid)}")
@@ -106,24 +106,8 @@ def _distinct(name: str, values: Sequence) -> None:
             raise UsageError(f"--{name} has {value} twice")
 
 
-def _within(name: str, rates: Sequence[float], least: float) -> None:
-    for rate in rates:
-        if rate != 0 and not least <= rate <= MOST_RATE:
-            low = f"0 or {least:g}" if least else "0"
-            raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
-
-
-def _point(cell: Cell, device: str, knob: float | None = None) -> Point:
-    read = cell.read_error_rate()
-    read = float(read) if read >= LEAST_READ_RATE else 0.0
-    return Point(float(cell.error_rate()), read, device, knob, cell)
-
-
-def _device(name: str) -> Point:
-    try:
-        return _point(preset(name).cell, name)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+def _point(cell: "Cell", device: str, knob: float | None = None) -> Point:
+    return Point(float(cell.error_rate()), read_rate(cell), device, knob, cell)
 
 
 def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
@@ -131,7 +115,7 @@ def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
     _distinct("knob", values)
     if not values:
         raise UsageError(f"--knob {name} has no values")
-    cell = _device(device).cell
+    cell = device_cell(device)
     knobs = {path[-1]: path for path in _knobs(cell)}
     if name not in knobs:
         raise UsageError(f"{device} has no knob {name!r}, but {', '.join(knobs)}")

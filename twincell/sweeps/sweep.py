@@ -187,9 +187,6 @@ def _images(
     found = test_set(net, graph, dataset=dataset, directory=data)
     if found is None:
         raise UsageError("A sweep needs labelled images: give --dataset with the name of a set")
-    if found.bits > graph.input.planes.bits:
-        bits = graph.input.planes.bits
-        raise UsageError(f"{found.name} has pixels of {found.bits} bits, {graph.name} of {bits}")
     available = len(found.test_images)
     if count is not None and not 1 <= count <= available:
         raise UsageError(f"{found.name} has 1 to {available} test images, not {count}")
