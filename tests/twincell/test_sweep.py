@@ -81,7 +81,7 @@ def test_workers_change_nothing(net, tmp_path):
 def test_a_dask_cluster_changes_nothing(net, tmp_path):
     distributed = pytest.importorskip("distributed")
     run(net, tmp_path / "here", transient=(1e-3,))
-    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, processes=False) as cluster:
         done = run(
             net, tmp_path / "dask", transient=(1e-3,), workers=None, dask=cluster.scheduler_address
@@ -316,7 +316,7 @@ def test_points_start_with_that_without_errors():
 def test_a_dask_cluster_of_processes(net, tmp_path):
     distributed = pytest.importorskip("distributed")
     run(net, tmp_path / "here")
-    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(**options, processes=True) as cluster:
         run(net, tmp_path / "dask", workers=None, dask=cluster.scheduler_address)
     assert contents(tmp_path / "here") == contents(tmp_path / "dask")
