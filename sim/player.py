@@ -64,7 +64,6 @@ def compile_player(build: Path, *, trace: bool = False) -> Player:
         key.update(part.encode() + b"\0")
     home = compiled.use(toolchain.cache_directory() / "native" / key.hexdigest()[:32])
     if not (home / "player").exists():
-        home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as scratch:
             _compile(Path(scratch), ports, wrapper, flags, tool)
             home.mkdir(exist_ok=True)
