@@ -1,30 +1,25 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Cells from measured resistances: a CSV file, two lognormal fits, and how well they fit."""
 
-import csv
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
+from . import measurements
 from .cell import Cell
 from .codec import CELLS
+from .measurements import MeasurementError
 from .resistive import Differential, SingleEnded, TernaryDifferential
 from .rram import Lognormal, Resistance
 
 REQUIRED = ("state", "resistance_ohm")
 OPTIONAL = ("cycle", "condition")
 LEAST = 8  # values of a state
-MAX_ROWS = 1_000_000
 TESTED = 10_000  # values of a state that the tests of fit see at most
-
-
-class MeasurementError(ValueError):
-    """Measurements that cannot be read or fitted; the message names file, line and column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,53 +56,23 @@ def read(path: str | Path) -> Measurements:
     ``condition`` any name. Raises :class:`MeasurementError` with the line and column.
     """
     path = Path(path)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            rows = list(_rows(file, path))
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise MeasurementError(f"{path} is not a CSV text file: {error}") from None
-    if not rows:
+    found = [row for _, row in measurements.rows(path, REQUIRED, OPTIONAL, _row)]
+    if not found:
         raise MeasurementError(f"{path} has no rows")
-    hrs, ohm, cycle, condition = zip(*rows, strict=True)
+    hrs, ohm, cycle, condition = zip(*found, strict=True)
     return Measurements(
         np.array(hrs), np.array(ohm), np.array(cycle, dtype=np.int64), np.array(condition)
     )
-
-
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[bool, float, int, str]]:
-    reader = csv.DictReader(file)
-    columns = reader.fieldnames or []
-    if missing := [name for name in REQUIRED if name not in columns]:
-        raise MeasurementError(f"{path}:1: column {missing[0]} is missing, found {list(columns)}")
-    if unknown := [name for name in columns if name not in REQUIRED + OPTIONAL]:
-        known = ", ".join(REQUIRED + OPTIONAL)
-        raise MeasurementError(f"{path}:1: unknown column {unknown[0]!r}; columns are {known}")
-    for count, row in enumerate(reader, 1):
-        if count > MAX_ROWS:
-            raise MeasurementError(f"{path}:{reader.line_num}: more than {MAX_ROWS} rows")
-        if None in row or None in row.values():
-            raise MeasurementError(f"{path}:{reader.line_num}: not {len(columns)} values")
-        try:
-            yield _row(row)
-        except ValueError as error:
-            raise MeasurementError(f"{path}:{reader.line_num}: {error}") from None
 
 
 def _row(row: dict[str, str]) -> tuple[bool, float, int, str]:
     state = row["state"].strip().upper()
     if state not in ("LRS", "HRS"):
         raise ValueError(f"state is {row['state']!r}, not LRS or HRS")
-    try:
-        ohm = float(row["resistance_ohm"])
-    except ValueError:
-        ohm = math.nan
-    if not 1.0 <= ohm <= 1e12:
-        value = row["resistance_ohm"]
-        raise ValueError(f"resistance_ohm is {value!r}, not a number from 1 to 1e12 ohm")
-    cycle = row.get("cycle", "").strip() or "0"
-    if not (cycle.isascii() and cycle.isdigit() and len(cycle) <= 18):
-        raise ValueError(f"cycle is {row['cycle']!r}, not an integer from 0")
-    return state == "HRS", ohm, int(cycle), row.get("condition", "").strip()
+    ohm = measurements.resistance(row)
+    given = row.get("cycle", "")
+    cycle = measurements.integer("cycle", given.strip() or "0", given, 18)
+    return state == "HRS", ohm, cycle, row.get("condition", "").strip()
 
 
 @dataclass(frozen=True)

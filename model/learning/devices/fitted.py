@@ -6,26 +6,24 @@ least squares; what remains is its noise. A memory's devices are drawn from the 
 replacement, whole, so that measured correlations between start, slopes and noise are kept.
 """
 
-import csv
 import hashlib
 import math
-from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import ClassVar, TextIO
+from typing import ClassVar
 
 import numpy as np
 import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from ...devices.fit import MeasurementError
+from ...devices import measurements
+from ...devices.measurements import MeasurementError
 from .memory import LearningDevice, Memory
 from .weak_reset import two_slopes
 
 COLUMNS = ("device", "pulse", "resistance_ohm")
 LEAST = 6  # points of a device: one more than its law and noise have numbers
-MAX_ROWS = 1_000_000
 KNEES = 64  # candidates for the knee of a device
 
 
@@ -58,11 +56,7 @@ def read(path: str | Path) -> tuple[PulseTrain, ...]:
     twice. Raises :class:`MeasurementError` with the line and column, ``OSError``.
     """
     path = Path(path)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        try:
-            trains = _trains(file, path)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise MeasurementError(f"{path} is not a CSV text file: {error}") from None
+    trains = _trains(path)
     for name, points in trains.items():
         if len(points) < LEAST:
             raise MeasurementError(
@@ -76,48 +70,20 @@ def read(path: str | Path) -> tuple[PulseTrain, ...]:
     )
 
 
-def _trains(file: TextIO, path: Path) -> dict[str, dict[int, float]]:
+def _trains(path: Path) -> dict[str, dict[int, float]]:
     trains: dict[str, dict[int, float]] = {}
-    for line, name, pulse, ohm in _rows(file, path):
+    for line, (name, pulse, ohm) in measurements.rows(path, COLUMNS, (), _row):
         if pulse in (points := trains.setdefault(name, {})):
             raise MeasurementError(f"{path}:{line}: pulse {pulse} of device {name!r} again")
         points[pulse] = ohm
     return trains
 
 
-def _rows(file: TextIO, path: Path) -> Iterator[tuple[int, str, int, float]]:
-    reader = csv.DictReader(file)
-    columns = reader.fieldnames or []
-    if missing := [name for name in COLUMNS if name not in columns]:
-        raise MeasurementError(f"{path}:1: column {missing[0]} is missing, found {list(columns)}")
-    if unknown := [name for name in columns if name not in COLUMNS]:
-        known = ", ".join(COLUMNS)
-        raise MeasurementError(f"{path}:1: unknown column {unknown[0]!r}; columns are {known}")
-    for count, row in enumerate(reader, 1):
-        if count > MAX_ROWS:
-            raise MeasurementError(f"{path}:{reader.line_num}: more than {MAX_ROWS} rows")
-        if None in row or None in row.values():
-            raise MeasurementError(f"{path}:{reader.line_num}: not {len(columns)} values")
-        try:
-            yield reader.line_num, *_row(row)
-        except ValueError as error:
-            raise MeasurementError(f"{path}:{reader.line_num}: {error}") from None
-
-
 def _row(row: dict[str, str]) -> tuple[str, int, float]:
     if not (name := row["device"].strip()):
         raise ValueError("device is empty")
-    pulse = row["pulse"].strip()
-    if not (pulse.isascii() and pulse.isdigit() and len(pulse) <= 15):
-        raise ValueError(f"pulse is {row['pulse']!r}, not an integer from 0")
-    try:
-        ohm = float(row["resistance_ohm"])
-    except ValueError:
-        ohm = math.nan
-    if not 1.0 <= ohm <= 1e12:
-        value = row["resistance_ohm"]
-        raise ValueError(f"resistance_ohm is {value!r}, not a number from 1 to 1e12 ohm")
-    return name, int(pulse), ohm
+    pulse = measurements.integer("pulse", row["pulse"].strip(), row["pulse"], 15)
+    return name, pulse, measurements.resistance(row)
 
 
 def fit(train: PulseTrain) -> TwoSlopes:
