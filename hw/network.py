@@ -179,6 +179,4 @@ class Network(wiring.Component):
 
 def digital_array(node: Dense | Head, layer: LayerPlan) -> DigitalArray:
     """A digital memory that holds the weights of a layer."""
-    weights = node.weights
-    active = None if weights.active is None else layer.word_lines(weights.active)
-    return DigitalArray(layer.word_lines(weights.sign), active)
+    return DigitalArray(*layer.contents(node.weights))

@@ -23,7 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from ..model.graph import Graph
-from ..model.nodes import Dense, Flatten, Head
+from ..model.nodes import Dense, Flatten, Head, Weights
 from ..model.planes import Binary, FixedPoint
 from ..model.reads import ArrayReads, ReadOrder
 from .gearbox import beats
@@ -200,6 +200,11 @@ class LayerPlan:
         by_column = self.arrangement is Arrangement.COLUMNS
         order = (0, 2, 1, 3) if by_column else (0, 2, 3, 1)
         return tiles.transpose(order).reshape(self.rows, self.columns)
+
+    def contents(self, weights: Weights) -> tuple[np.ndarray, np.ndarray | None]:
+        """Signs of the weights and, when ternary, which are active, as word lines."""
+        active = None if weights.active is None else self.word_lines(weights.active)
+        return self.word_lines(weights.sign), active
 
 
 @dataclass(frozen=True)

@@ -24,29 +24,21 @@ Drawn = tuple[np.ndarray, np.ndarray]
 _NONE: Drawn = (np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8))
 
 
-def transitions(weights: Weights, rate: float) -> np.ndarray:
-    """Probability of each sensed state given the programmed one, for a mean error rate.
-
-    Binary weights flip. Ternary ones move by one state: a zero to each side with ``q / 2``, others
-    to zero with ``q / 2``, where ``q = 2 rate / (1 + share of zeros)``.
-    """
-    return _transitions(_zeros(weights.active) if weights.ternary else None, rate)
-
-
 def at_mean_rate(
     signed: np.ndarray, rate: float, seed: int, node: int, *, ternary: bool = False
 ) -> Drawn:
     """Errors of weights -1, (0) and +1, an array of any shape, at a mean error rate."""
-    matrix = _transitions(_zeros(signed) if ternary else None, checked(rate, MOST_RATE))
+    matrix = transitions(float((signed == 0).mean()) if ternary else None, checked(rate, MOST_RATE))
     return _thinned(signed.reshape(-1), matrix, seed, node)
 
 
-def _zeros(values: np.ndarray) -> float:
-    return float((values == 0).mean())
+def transitions(zeros: float | None, rate: float) -> np.ndarray:
+    """Probability of each sensed state given the programmed one, for a mean error rate.
 
-
-def _transitions(zeros: float | None, rate: float) -> np.ndarray:
-    """See :func:`transitions`; ``zeros`` is the share of zeros of ternary weights."""
+    Binary weights, of ``zeros`` None, flip. Ternary ones, of which a share ``zeros`` is zero, move
+    by one state: a zero to each side with ``q / 2``, others to zero with ``q / 2``, where
+    ``q = 2 rate / (1 + zeros)``.
+    """
     if zeros is None:
         return np.array([[1 - rate, rate], [rate, 1 - rate]])
     half = rate / (1 + zeros)

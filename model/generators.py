@@ -27,6 +27,8 @@ from numba import njit
 _U64 = (1 << 64) - 1
 _U32 = (1 << 32) - 1
 
+Registers = tuple[int, int, int]  # of taus88
+
 RADIX_BITS = 6
 RADIX = 1 << RADIX_BITS
 FRACTION_BITS = 26
@@ -130,7 +132,7 @@ def _apply(columns: tuple[int, ...], value: int) -> int:
     return result
 
 
-def start(seed: int, *stream: int) -> tuple[int, int, int]:
+def start(seed: int, *stream: int) -> Registers:
     """The three registers with which a stream starts, from a seed and the stream's integers.
 
     Bits that do not count are 0, and no register is 0.
@@ -142,7 +144,7 @@ def start(seed: int, *stream: int) -> tuple[int, int, int]:
     return registers[0], registers[1], registers[2]
 
 
-def start_of_image(first: tuple[int, int, int], image: int) -> tuple[int, int, int]:
+def start_of_image(first: Registers, image: int) -> Registers:
     """The registers with which image ``image`` starts, when image 0 starts with ``first``."""
     registers = list(first)
     for index, (_, _, mask, _) in enumerate(_TAUS88):
@@ -270,7 +272,7 @@ def fill_positions(registers, table, bits, position, out):
     return count, position
 
 
-def error_positions(registers: tuple[int, int, int], table: np.ndarray, bits: int) -> np.ndarray:
+def error_positions(registers: Registers, table: np.ndarray, bits: int) -> np.ndarray:
     """Which of ``bits`` bits in a row fail: ascending positions, int64."""
     state = np.array(registers, dtype=np.uint64)
     position = int(next_gap(state, table))
@@ -290,7 +292,7 @@ def _fill_words(registers, out):
         out[index] = s1 ^ s2 ^ s3
 
 
-def random_words(registers: tuple[int, int, int], count: int) -> np.ndarray:
+def random_words(registers: Registers, count: int) -> np.ndarray:
     """The first ``count`` words of taus88: uint64 (count,), each below 2^32."""
     words = np.empty(count, dtype=np.uint64)
     _fill_words(np.array(registers, dtype=np.uint64), words)
@@ -308,7 +310,7 @@ def _advance(columns, masks, registers):
             registers[image, index] = result & masks[index]
 
 
-def starts_of_images(first: tuple[int, int, int], image: int, count: int) -> np.ndarray:
+def starts_of_images(first: Registers, image: int, count: int) -> np.ndarray:
     """Registers with which images ``image`` to ``image + count - 1`` start, uint64 (count, 3)."""
     registers = np.zeros((count, 3), dtype=np.uint64)
     if count:

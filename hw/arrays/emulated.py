@@ -8,13 +8,13 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...model.errors import ErrorMap
-from ...model.generators import error_positions, starts_of_images
+from ...model.generators import Registers, error_positions, starts_of_images
 from ...model.nodes import Dense, Head
 from ..loading import Loadable, Target
 from ..plan import LayerPlan
 from . import cycles, settings
 from .digital import DigitalArray
-from .gaps import QUEUE_DEPTH, Gaps, Registers
+from .gaps import QUEUE_DEPTH, Gaps
 from .mask import Masks
 from .programmings import Programmings
 from .settings import Settings
@@ -292,9 +292,7 @@ class EmulatedArrays:
 
     def __call__(self, node: Dense | Head, layer: LayerPlan) -> EmulatedArray:
         """The array of a layer, holding its weights."""
-        weights = node.weights
-        sign = layer.word_lines(weights.sign)
-        active = None if weights.active is None else layer.word_lines(weights.active)
         found = None if self.errors is None else self.errors.layers.get(layer.node)
         errors = {} if found is None else {"rate": found.rate, "start": found.start}
-        return EmulatedArray(sign, active, reads=layer.reads, wear=self.wear, **errors)
+        contents = layer.contents(node.weights)
+        return EmulatedArray(*contents, reads=layer.reads, wear=self.wear, **errors)

@@ -15,14 +15,19 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ...model.generators import FRACTION_BITS, RADIX, RADIX_BITS, jump_columns, step_register
+from ...model.generators import (
+    FRACTION_BITS,
+    RADIX,
+    RADIX_BITS,
+    Registers,
+    jump_columns,
+    step_register,
+)
 
 DIGITS = 5  # gaps below 2^30: rates from 2^-24
 TABLE_WORDS = DIGITS * RADIX
 GAP_BITS = DIGITS * RADIX_BITS
 QUEUE_DEPTH = 16  # steps that are drawn ahead of reads
-
-Registers = tuple[int, int, int]
 
 
 class Taus88(wiring.Component):

@@ -11,15 +11,13 @@ from amaranth.lib.wiring import connect, flipped
 
 from ...model import nodes
 from ...model.errors import ErrorMap
-from ...model.generators import gap_table
+from ...model.generators import Registers, gap_table
 from ..plan import LayerPlan
 from .macro_control import MacroControl
 from .macro_members import control_members
 from .macro_timing import Timing
 from .pins import BlackBox
 from .signature import ArraySignature
-
-Registers = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -189,8 +187,7 @@ def macro_arrays(
         weights = node.weights if found is None else found.sensed(node.weights)
         given = None if found is None else ReadErrors(found.rate, found.start, layer.reads)
         return MacroArray(
-            layer.word_lines(weights.sign),
-            None if weights.active is None else layer.word_lines(weights.active),
+            *layer.contents(weights),
             name=f"{layer.name}-macro",
             read_errors=given,
             **options,

@@ -17,10 +17,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...model.generators import gap_table
-from .gaps import DIGITS, TABLE_WORDS, Registers
+from ...model.draws import LEAST_READ_RATE
+from ...model.generators import Registers, gap_table
+from .gaps import DIGITS, TABLE_WORDS
 
-LEAST_RATE = 2.0**-24  # five digits
 CONTROL = TABLE_WORDS
 START = CONTROL + 1
 ROWS = START + 3
@@ -33,8 +33,8 @@ def table_of(rate: float) -> np.ndarray | None:
         raise TypeError(f"The rate of read errors must be a number, not {rate!r}")
     if rate == 0:
         return None
-    if not LEAST_RATE <= rate <= 1:
-        raise ValueError(f"The rate of read errors is 0 or {LEAST_RATE:g} to 1, not {rate!r}")
+    if not LEAST_READ_RATE <= rate <= 1:
+        raise ValueError(f"The rate of read errors is 0 or {LEAST_READ_RATE:g} to 1, not {rate!r}")
     return gap_table(float(rate))
 
 

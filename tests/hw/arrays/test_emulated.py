@@ -153,7 +153,7 @@ def test_words_of_the_settings():
     assert np.array_equal(words[:128].reshape(2, 64), table) and not words[128:320].any()
     assert words[320:].tolist() == [8 | 2, 11, 12, 13]
     assert settings.words(0, (1, 2, 3)).tolist() == [0] * 321 + [1, 2, 3]
-    assert len(gap_table(settings.LEAST_RATE)) == 5
+    assert len(gap_table(settings.LEAST_READ_RATE)) == 5
 
 
 def test_bad_parameters():
