@@ -16,22 +16,13 @@ A LUT4 is a logic LUT or half a carry cell, as nextpnr counts before packing (it
 """
 
 import argparse
-import importlib.util
-import json
 import os
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from importlib.metadata import version
-from pathlib import Path
 
-from amaranth.back import rtlil
 from area_report import MEASURED, PEERS, markdown
-from area_tools import FAMILIES, TOOLS, ToolError
+from area_tools import FAMILIES, TOOLS, add_options, measured, report, versions
 from area_units import ROWS
-
-RESULTS = Path(__file__).parent.parent / "docs" / "results"
-BUILD = Path(__file__).parent.parent / "build" / "area"
 
 
 def measure(names: list[str], seeds: list[int], workers: int) -> dict:
@@ -39,19 +30,14 @@ def measure(names: list[str], seeds: list[int], workers: int) -> dict:
 
     def one(job: tuple[str, str]) -> dict:
         name, family = job
-        # The tools only see what is below their directory, and not the temporary one.
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD, prefix=f"{name}-{family}-") as folder:
-            text = rtlil.convert(ROWS[name].make(), name="top", emit_src=False)
-            (Path(folder) / "top.il").write_text(text)
-            return FAMILIES[family](folder, seeds)
+        return measured(ROWS[name].make(), family, seeds)
 
     jobs = [(name, family) for name in names for family in FAMILIES]
     with ThreadPoolExecutor(workers) as pool:
         results = dict(zip(jobs, pool.map(one, jobs), strict=True))
     return {
         "seeds": seeds,
-        "versions": {package: version(package) for package in ("amaranth", "twincell", *TOOLS)},
+        "versions": versions(TOOLS),
         "rows": {
             name: {"about": ROWS[name].about, "ops": ROWS[name].ops}
             | {family: results[name, family] for family in FAMILIES}
@@ -68,31 +54,15 @@ def main() -> int:
     """Measures, prints, and with ``--write`` replaces docs/results/area.json and area.md."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rows", default=",".join(ROWS), help=f"of {', '.join(ROWS)}")
-    parser.add_argument("--seeds", default="1,2,3")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="to docs/results")
+    add_options(parser)
     options = parser.parse_args()
     names = options.rows.split(",")
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"no row {unknown[0]!r}; there are {', '.join(ROWS)}")
-    missing = [tool for tool in TOOLS if importlib.util.find_spec(tool.replace("-", "_")) is None]
-    if missing:
-        print(f"Missing: {', '.join(missing)}", file=sys.stderr)
-        print(f"  {sys.executable} -m pip install 'twincell[fpga]'", file=sys.stderr)
-        return 3
-    try:
-        results = measure(names, [int(seed) for seed in options.seeds.split(",")], options.workers)
-    except ToolError as error:
-        print(error, file=sys.stderr)
-        return 2
-    text = json.dumps(results, indent=2) + "\n"
-    if options.write:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "area.json").write_text(text)
-        (RESULTS / "area.md").write_text(markdown(results))
-    print(text if options.json else markdown(results), end="")
-    return 0
+    return report(
+        "area", TOOLS, options, lambda seeds: measure(names, seeds, options.workers), markdown
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Results beside those of other designs, as tables."""
 
-from area_tools import FAMILIES
+from area_tools import FAMILIES, heading
 
 #: Units of others: ops a cycle, LUT4 and MHz on the same ECP5 and tools, and the words of the
 #: project's notes on peers for where the figures come from.
@@ -23,13 +23,8 @@ PUBLISHED = [
 
 def markdown(results: dict) -> str:
     """Two tables: the units on each family, and ops per LUT per second beside peers."""
-    seeds = ", ".join(map(str, results["seeds"]))
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
-        "# Area and speed",
-        "",
-        f"Written by `make bench-area`. Fmax: median of seeds {seeds}. {versions}.",
-        "",
+        *heading("Area and speed", "bench-area", results),
         "ECP5: LFE5U-25F speed 6 (`-nowidelut`, out of context); iCE40: HX8K. A LUT4 is a logic",
         "LUT or half a carry cell; *packed* is nextpnr's TRELLIS_COMB, with the ways into carry",
         "chains. Registers of the operands count as FF and as iCE40 cells. Weights come from",

