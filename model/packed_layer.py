@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""One layer of the packed interpreter: weights in words, and what its neurons make of rows.
+
+What a layer computes is decided on the count of *disagreeing* bits ``d = sum_k w_k d_k``: binary
+weights fire when ``a W - d >= T`` and ternary ones when ``a W - 2 d >= T``, with ``a`` the synapses
+that count and ``W`` the plane weights' total. So every neuron has one limit, and fires when
+``d <= limit``.
+"""
+
+import copy
+from functools import cached_property
+
+import numpy as np
+
+from . import kernels
+from .errors import LayerErrors
+from .generators import gap_table, starts_of_images
+from .graph import Value
+from .nodes import Conv, Dense, Fill, Head, Weights
+from .packing import pack, unpack
+from .reads import ArrayReads, plane_order
+
+
+def windows(bits: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...]) -> np.ndarray:
+    """View (images, planes, C, *positions, *kernel) of the bits (images, planes, C, *size)."""
+    axes = tuple(range(3, bits.ndim))
+    windows = np.lib.stride_tricks.sliding_window_view(bits, kernel, axis=axes)
+    return windows[(slice(None),) * 3 + tuple(slice(None, None, step) for step in stride)]
+
+
+class Noise:
+    """Read errors of one array."""
+
+    def __init__(self, errors: LayerErrors, reads: ArrayReads):
+        self.start = errors.start
+        self.table = gap_table(errors.rate)
+        self.reads = (reads.inputs, reads.outputs, reads.lanes, reads.neurons, reads.by_neuron)
+        self.flips: list[int] = []  # of each call: a list, because threads append to it safely
+
+
+class Layer:
+    """Packed weights of one layer and the limits of its neurons."""
+
+    def __init__(self, node: Dense | Conv | Head, value: Value):
+        self.node = node
+        self.noise: Noise | None = None
+        weights = node.weights
+        self.sign = _tiles(weights.sign)
+        self.active = self.sign if weights.active is None else _tiles(weights.active)
+        if isinstance(node, Conv):
+            taps, classes = node.present_taps(value.shape[1:])
+            self.classes = classes.reshape(-1)
+            channels = weights.sign.shape[1]
+            taps = np.repeat(taps.reshape(len(taps), 1, -1), channels, axis=1)
+            self.taps = taps.reshape(len(taps), -1)
+        else:
+            self.classes = np.zeros(1, dtype=np.int64)
+            self.taps = np.ones((1, weights.fan_in), dtype=bool)
+        self.masked = weights.ternary or not self.taps.all()
+        if self.masked and weights.active is None:
+            self.active = np.full_like(self.sign, ~np.uint64(0))
+        self.present = pack(self.taps)
+
+    def sensed(self, errors: LayerErrors) -> "Layer":
+        """The layer with its weights as they are sensed."""
+        other = copy.copy(self)
+        weights: Weights = self.node.weights
+        other.sign = self.sign.copy()
+        if self.active is self.sign:
+            other.active = other.sign
+        if weights.ternary:
+            other.active = self.active.copy()
+            neuron, source = np.divmod(errors.synapses, weights.fan_in)
+            programmed = weights.active.reshape(-1)[errors.synapses].astype(np.int64)
+            change = (errors.states != 0) - programmed
+            other.counting = self.counting.copy()
+            np.add.at(other.counting.T, neuron, (self.taps[:, source] * change).T)
+        kernels.sense(
+            other.sign, other.active, weights.ternary, weights.fan_in, errors.synapses,
+            errors.states,
+        )  # fmt: skip
+        return other
+
+    @cached_property
+    def counting(self) -> np.ndarray:
+        """Synapses that count, for each border class and output: int64 (classes, outputs)."""
+        weights: Weights = self.node.weights
+        if weights.active is None:
+            return np.repeat(self.taps.sum(1, dtype=np.int64)[:, None], weights.outputs, axis=1)
+        return self.taps.astype(np.int64) @ weights.active.reshape(weights.outputs, -1).T
+
+    def limits(self, total: int, variant: int) -> np.ndarray:
+        """Most disagreements with which a neuron fires, int64 (classes, tiles, 64)."""
+        slack = self._slack(total, variant)
+        limits = np.full((len(slack), len(self.sign) * kernels.TILE), -1)
+        limits[:, : slack.shape[1]] = slack >> 1 if self.node.weights.ternary else slack
+        return limits.reshape(len(slack), -1, kernels.TILE)
+
+    def _slack(self, total: int, variant: int) -> np.ndarray:
+        """Greatest sum less threshold, int64 (classes, outputs)."""
+        return self.counting * total - self.node.thresholds[variant]
+
+    def _doubled(self, rows: np.ndarray, plane_weights: np.ndarray, image: int) -> np.ndarray:
+        """Twice the disagreements that are latched, int64 (n, outputs); ``rows[0]`` is of
+        ``image``."""
+        totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
+        kernels.disagreements(**self._operands(rows, plane_weights), totals=totals)
+        ternary = self.node.weights.ternary
+        if ternary:
+            totals *= 2
+        if self.noise is not None:
+            planes = plane_order(tuple(plane_weights))
+            flips = kernels.read_errors(
+                np.ascontiguousarray(rows),
+                plane_weights,
+                np.array(planes, dtype=np.int64),
+                self.sign,
+                self.active,
+                ternary,
+                starts_of_images(self.noise.start, image, len(rows)),
+                self.noise.table,
+                self.noise.reads,
+                totals,
+            )
+            self.noise.flips.append(flips)
+        return totals if ternary else 2 * totals
+
+    def fire(
+        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int = 0
+    ) -> np.ndarray:
+        """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
+        if self.noise is not None:
+            slack = self._slack(int(plane_weights.sum()), variant)
+            limits = slack if self.node.weights.ternary else 2 * slack
+            return pack(self._doubled(rows, plane_weights, image) <= limits)[:, None]
+        packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
+        limits = self.limits(int(plane_weights.sum()), variant)
+        kernels.fire(**self._operands(rows, plane_weights), limits=limits, packed=packed)
+        return packed[:, None]
+
+    def score(
+        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int
+    ) -> np.ndarray:
+        """Signed sums plus offsets, int64 (n, classes)."""
+        doubled = self._doubled(rows, plane_weights, image)
+        signed = self.counting * int(plane_weights.sum()) - doubled
+        return signed + self.node.offsets[variant]
+
+    def _operands(self, rows: np.ndarray, plane_weights: np.ndarray) -> dict:
+        """What both kernels take."""
+        return {
+            "rows": np.ascontiguousarray(rows),
+            "plane_weights": plane_weights,
+            "sign": self.sign,
+            "masked": self.masked,
+            "active": self.active,
+            "present": self.present,
+            "classes": self.classes,
+        }
+
+    def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
+        """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
+        node = self.node
+        assert isinstance(node, Conv)
+        fill = 1 if node.fill is Fill.PLUS else 0  # absent taps are masked, whatever they read
+        padding = [(0, 0)] * 3 + [(p, p) for p in node.padding]
+        cut = windows(np.pad(bits, padding, constant_values=fill), node.kernel, node.stride)
+        images, planes = cut.shape[:2]
+        positions = cut.shape[3 : cut.ndim - len(node.kernel)]
+        spatial = range(3, 3 + len(positions))
+        taps = range(3 + len(positions), cut.ndim)
+        rows = cut.transpose(0, *spatial, 1, 2, *taps)
+        rows = pack(rows.reshape(images * len(self.classes), planes, -1))
+        fired = unpack(self.fire(rows, plane_weights, variant)[:, 0], node.weights.outputs)
+        return np.moveaxis(fired.reshape(images, 1, *positions, -1), -1, 2)
+
+
+def _tiles(bits: np.ndarray) -> np.ndarray:
+    """Bits (outputs, ...) packed along the fan-in and cut into tiles: (tiles, words, 64)."""
+    packed = pack(bits.reshape(len(bits), -1))
+    packed = np.pad(packed, [(0, -len(packed) % kernels.TILE), (0, 0)])
+    tiles = packed.reshape(-1, kernels.TILE, packed.shape[1])
+    return np.ascontiguousarray(tiles.transpose(0, 2, 1))
