@@ -184,20 +184,8 @@ def verify(
         )
         result = run.simulate(progress)
         wrong = result.mismatches(golden) | (golden != torch_scores)
-        first = None
-        if wrong.any():
-            image = int(np.flatnonzero(wrong.any(axis=1))[0])
-            waves = run.waves(result, image)
-            first = Difference(
-                image=image,
-                hardware=result.scores[image].tolist(),
-                integer=golden[image].tolist(),
-                torch=torch_scores[image].tolist(),
-                replay=replay,
-                verilog=str(folder),
-                waves=None if waves is None else str(waves),
-            )
-        else:
+        first = run.difference(result, wrong, torch_scores, replay)
+        if first is None:
             shutil.rmtree(folder)
     return Verification(
         network=graph.name,
@@ -329,7 +317,25 @@ class _Run:
             "hang_after": native.default_hang_after(round(self.expected_cycles)),
         }
 
-    def waves(self, result: Result, image: int) -> Path | None:
+    def difference(
+        self, result: Result, wrong: np.ndarray, torch_scores: np.ndarray, replay: str
+    ) -> Difference | None:
+        """The first of the ``wrong`` scores, bool (images, classes), if there is one."""
+        if not wrong.any():
+            return None
+        image = int(np.flatnonzero(wrong.any(axis=1))[0])
+        waves = self._waves(result, image)
+        return Difference(
+            image=image,
+            hardware=result.scores[image].tolist(),
+            integer=self.golden[image].tolist(),
+            torch=torch_scores[image].tolist(),
+            replay=replay,
+            verilog=str(self.build),
+            waves=None if waves is None else str(waves),
+        )
+
+    def _waves(self, result: Result, image: int) -> Path | None:
         """A waveform of a wrong image: the harness has made one, the native runner is asked for
         it."""
         if self.simulator != "native":
