@@ -19,6 +19,17 @@ from twincell.hw.outbox import Outbox
 from twincell.hw.planes import PlaneBuffer
 
 
+def _constant(m: Module, *free: Signal) -> None:
+    """Each of these inputs has any value, and keeps it."""
+    started = Signal()
+    m.d.sync += started.eq(1)
+    for signal in free:
+        before = Signal.like(signal)
+        m.d.sync += before.eq(signal)
+        with m.If(started):
+            m.d.comb += Assume(signal == before)
+
+
 def _stable(m: Module, stream, does: type) -> None:
     """Asserts or assumes that a beat offered stays until it is taken."""
     waiting, payload = Signal(), Signal(len(Value.cast(stream.payload)))
@@ -44,11 +55,7 @@ class _Recut(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.dut = dut = self.dut
-        vector, element = Signal.like(self.vector), Signal.like(self.element)
-        started = Signal()
-        m.d.sync += [started.eq(1), vector.eq(self.vector), element.eq(self.element)]
-        with m.If(started):
-            m.d.comb += [Assume(self.vector == vector), Assume(self.element == element)]
+        _constant(m, self.vector, self.element)
         m.d.comb += Assume(self.element < self.elements)
         _stable(m, dut.i, Assume)
         _stable(m, dut.o, Assert)
@@ -101,10 +108,7 @@ class _Boxed(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.dut = dut = self.dut
-        chosen, started = Signal.like(self.chosen), Signal()
-        m.d.sync += [started.eq(1), chosen.eq(self.chosen)]
-        with m.If(started):
-            m.d.comb += Assume(self.chosen == chosen)
+        _constant(m, self.chosen)
         _stable(m, dut.o, Assert)
         reserved, put, left = Signal(6), Signal(6), Signal(6)
         value, seen = Signal(2), Signal()
@@ -144,10 +148,7 @@ class _Reading(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.dut = dut = self.dut
-        chosen, started = Signal.like(self.chosen), Signal()
-        m.d.sync += [started.eq(1), chosen.eq(self.chosen)]
-        with m.If(started):
-            m.d.comb += Assume(self.chosen == chosen)
+        _constant(m, self.chosen)
         rows, columns = self.sign.shape
         asked = dut.i.payload
         m.d.comb += Assume(asked.row < rows)
@@ -184,10 +185,7 @@ class _Shown(Elaboratable):
     def elaborate(self, platform):
         m = Module()
         m.submodules.dut = dut = self.dut
-        vector, chosen, started = Signal.like(self.vector), Signal.like(self.chosen), Signal()
-        m.d.sync += [started.eq(1), vector.eq(self.vector), chosen.eq(self.chosen)]
-        with m.If(started):
-            m.d.comb += [Assume(self.vector == vector), Assume(self.chosen == chosen)]
+        _constant(m, self.vector, self.chosen)
         m.d.comb += [
             Assume(self.chosen < dut.folds),
             Assume(dut.fold < dut.folds), Assume(dut.plane < dut.bits),
