@@ -178,16 +178,16 @@ def macro_arrays(
 
     Parameters
     ----------
-    errors : of the network: persistent ones in the contents, transient ones in the model
+    errors : whose read errors are the model's; the persistent ones are those of the graph, see
+        :meth:`~twincell.model.errors.ErrorMap.sensed`. ``None`` for none.
     options : further arguments of :class:`MacroArray`
     """
 
     def make(node: nodes.Dense | nodes.Head, layer: LayerPlan) -> MacroArray:
         found = None if errors is None else errors.layers.get(layer.node)
-        weights = node.weights if found is None else found.sensed(node.weights)
         given = None if found is None else ReadErrors(found.rate, found.start, layer.reads)
         return MacroArray(
-            *layer.contents(weights),
+            *layer.contents(node.weights),
             name=f"{layer.name}-macro",
             read_errors=given,
             **options,

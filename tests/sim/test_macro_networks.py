@@ -39,7 +39,7 @@ def _case(kind: int, transient: float, persistent: float):
 
 
 def _build(directory, graph, planned, errors):
-    network = Network(graph, planned, arrays=macro_arrays(errors, timing=TIMING))
+    network = Network(errors.sensed(graph), planned, arrays=macro_arrays(errors, timing=TIMING))
     return emit(network, directory, name="macros", about={"network": network.about()})
 
 
