@@ -96,20 +96,35 @@ class Graph:
         for index, node in enumerate(self.nodes[1:], start=1):
             yield index, node, self.values[index - 1], self.values[index]
 
+    def presentations(self, asked: int | None = None) -> int:
+        """How often an image is shown: the number asked for, by default the first supported one,
+        and 1 for inputs that are not stochastic.
+
+        Raises ``ValueError`` with the supported numbers when the one asked for is not among them.
+        """
+        planes = self.input.planes
+        if not isinstance(planes, Stochastic):
+            if asked is not None:
+                raise ValueError(
+                    f"{self.name} has no stochastic input, so no presentations to choose"
+                )
+            return 1
+        if asked is None:
+            return planes.presentations[0]
+        if asked not in planes.presentations:
+            allowed = ", ".join(map(str, planes.presentations))
+            raise ValueError(f"{self.name} supports {allowed} presentations, not {asked}")
+        return asked
+
     def variant(self, presentations: int | None) -> int:
         """Index of the threshold vectors for a number of presentations (``None``: the first).
 
-        Raises ``ValueError`` with the supported numbers when this one is not among them.
+        Raises ``ValueError`` as :meth:`presentations` does.
         """
-        planes = self.input.planes
-        if presentations is None:
+        count, planes = self.presentations(presentations), self.input.planes
+        if not isinstance(planes, Stochastic) or planes.repeated:
             return 0
-        if not isinstance(planes, Stochastic):
-            raise ValueError(f"{self.name} has no stochastic input, so no presentations to choose")
-        if presentations not in planes.presentations:
-            allowed = ", ".join(map(str, planes.presentations))
-            raise ValueError(f"{self.name} supports {allowed} presentations, not {presentations}")
-        return planes.presentations.index(presentations)
+        return planes.presentations.index(count)
 
 
 def sum_range(weights: Weights, total: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ plane-weighted counts of agreeing bits.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from .checks import MAX_BITS, GraphError, require
 from .generators import lfsr_cycle
@@ -42,18 +43,42 @@ class FixedPoint:
         return tuple(1 << k for k in range(self.bits))
 
 
+class Generator(StrEnum):
+    """Where the random numbers of stochastic pixels come from."""
+
+    LFSR = "lfsr"  # fresh bits of a maximal LFSR for every pixel
+    TAPS = "taps"  # one fresh bit for every pixel, which shares its others with its neighbours
+    SHARED = "shared"  # one number for all pixels of a presentation
+    LOW_DISCREPANCY = "low-discrepancy"  # of each pixel, evenly spread over its presentations
+
+
+class Accumulate(StrEnum):
+    """Where the presentations of an image are added up."""
+
+    FIRST = "first"  # in the first layer, whose neurons then fire once
+    OUTPUT = "output"  # in the head: the whole network runs once for each presentation
+
+
 @dataclass(frozen=True)
 class Stochastic:
     """Unsigned integers of ``bits`` bits, shown as random bits in P presentations of weight 1.
 
-    ``presentations`` lists the supported values of P; each is a *variant* with its own thresholds
-    in the first layer. The random numbers are
-    :func:`~twincell.model.generators.stochastic_thresholds`.
+    Parameters
+    ----------
+    bits : of a pixel
+    presentations : the supported values of P
+    seed : of the random numbers
+    generator : that draws them
+    accumulate : where presentations are added up. In the first layer, each value of P is a
+        *variant* with its own thresholds. At the output there is one variant, that of a single
+        presentation: every layer sees one plane at a time, and scores are summed, offsets included.
     """
 
     bits: int
     presentations: tuple[int, ...]
     seed: int = 0
+    generator: Generator | str = Generator.LFSR
+    accumulate: Accumulate | str = Accumulate.FIRST
 
     def __post_init__(self):
         object.__setattr__(self, "presentations", tuple(self.presentations))
@@ -69,15 +94,25 @@ class Stochastic:
             isinstance(self.seed, int) and 0 <= self.seed < 1 << 64,
             f"The seed must be an unsigned 64-bit integer, not {self.seed!r}",
         )
+        for name, kind in (("generator", Generator), ("accumulate", Accumulate)):
+            given, allowed = getattr(self, name), tuple(str(each) for each in kind)
+            require(given in allowed, f"{name} is one of {', '.join(allowed)}, not {given!r}")
+            object.__setattr__(self, name, kind(given))
+
+    @property
+    def repeated(self) -> bool:
+        """Whether the whole network runs once for each presentation."""
+        return self.accumulate is Accumulate.OUTPUT
 
     @property
     def variants(self) -> int:
-        """How many numbers of presentations are supported."""
-        return len(self.presentations)
+        """How many vectors of thresholds the layer behind the input has."""
+        return 1 if self.repeated else len(self.presentations)
 
     def weights(self, variant: int = 0) -> tuple[int, ...]:
-        """Integer weight of each plane: as many ones as presentations."""
-        return (1,) * self.presentations[variant]
+        """Integer weights of the planes that a layer adds up: as many ones as presentations, or a
+        single one where presentations are added up at the output."""
+        return (1,) if self.repeated else (1,) * self.presentations[variant]
 
 
 Planes = Binary | FixedPoint | Stochastic

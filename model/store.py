@@ -40,6 +40,8 @@ class _Input(_Form):
     bits: int = 1
     presentations: Annotated[list[int], Field(max_length=64)] = []
     seed: int = 0
+    generator: Annotated[str, Field(max_length=40)] = "lfsr"
+    accumulate: Annotated[str, Field(max_length=40)] = "first"
 
 
 class _Dense(_Form):
@@ -172,7 +174,8 @@ def _planes(form: _Input) -> Planes:
         case "fixed-point":
             return FixedPoint(form.bits)
         case "stochastic":
-            return Stochastic(form.bits, tuple(form.presentations), form.seed)
+            counts = tuple(form.presentations)
+            return Stochastic(form.bits, counts, form.seed, form.generator, form.accumulate)
 
 
 def _describe(node: Node) -> tuple[dict, dict[str, np.ndarray]]:
@@ -216,6 +219,8 @@ def _describe_planes(planes: Planes) -> dict:
                 "bits": planes.bits,
                 "presentations": presentations,
                 "seed": planes.seed,
+                "generator": str(planes.generator),
+                "accumulate": str(planes.accumulate),
             }
 
 
