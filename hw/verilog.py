@@ -117,7 +117,7 @@ def emit(
     if weights not in WEIGHTS:
         raise ValueError(f"Weights are {' or '.join(WEIGHTS)}, not {weights!r}")
     top = name.replace("-", "_")
-    source = _rtlil(component, top)
+    source = to_rtlil(component, top)
     text, contents = _yosys(source)
     text = _header(text, name, hashes or {})
     text, memories = place_memories(text, contents, name, top, inline=weights == "inline")
@@ -177,7 +177,7 @@ def _replace(directory: Path, made: Mapping[str, bytes], ports: bytes) -> None:
     files.write_bytes(directory / PORTS_FILE, ports)
 
 
-def _rtlil(component: wiring.Component, top: str) -> str:
+def to_rtlil(component: wiring.Component, top: str) -> str:
     """RTLIL without source locations; constant ready and valid lines are not ports."""
     ports = {}
     for path, member, value in component.signature.flatten(component):

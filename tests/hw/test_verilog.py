@@ -315,7 +315,7 @@ def test_equivalent_to_its_rtlil(tmp_path):
     """Yosys proves each register and output of the Verilog equal to the RTLIL it came from."""
     component = tally()
     made = emit(component, tmp_path, name="gold")
-    (tmp_path / "gold.il").write_text(verilog._rtlil(component, "gold"))
+    (tmp_path / "gold.il").write_text(verilog.to_rtlil(component, "gold"))
     prepare = "proc; memory -nomap; opt_clean; memory_map; opt_clean"
     (tmp_path / "prove.ys").write_text(
         f"read_rtlil gold.il; {prepare}; rename gold gate; design -stash gate\n"
