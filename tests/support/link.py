@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A small board for tests of the link: registers behind it, and the same in Python."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from twincell.fpga.link import Link
+from twincell.fpga.uart import Uart
+from twincell.hw.edges.bank import Bank
+from twincell.hw.edges.registers import MAGIC, Access, Register, RegisterMap
+
+BUILD = 0x600DCAFE
+REGISTERS = RegisterMap(
+    (
+        Register("MAGIC", 0x000, Access.CONSTANT, "The bytes TWCL", value=MAGIC),
+        Register("LAYOUT", 0x004, Access.CONSTANT, "Version of this map", value=1),
+        Register("CONFIGURATION", 0x008, Access.CONSTANT, "Nothing", value=7),
+        Register("BUILD", 0x00C, Access.CONSTANT, "Nothing", value=BUILD),
+        Register("A", 0x100, Access.STORED, "A word"),
+        Register("B", 0x104, Access.STORED, "Another"),
+        Register("LOG", 0x108, Access.WINDOW, "Adds to SUM, which is turned left; refuses 13"),
+        Register("SUM", 0x10C, Access.STATUS, "Tells the words and their order"),
+        Register("QUEUE", 0x110, Access.STATUS, "Counts its own reads"),
+        Register("LAST", 0xFFC, Access.STORED, "At the end of the map"),
+    )
+)
+_MASK = (1 << 32) - 1
+
+
+class Board(wiring.Component):
+    """Link and registers, by bytes.
+
+    LOG takes a word after three cycles, so that the bus has to wait.
+    """
+
+    def __init__(self):
+        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.link = link = Link()
+        m.submodules.bank = bank = Bank(REGISTERS)
+        connect(m, flipped(self.i), link.i)
+        connect(m, link.o, flipped(self.o))
+        connect(m, link.bus, bank.bus)
+        total, queue, waited = Signal(32), Signal(32), Signal(2)
+        m.d.comb += [
+            bank.sum.eq(total),
+            bank.queue.eq(queue),
+            bank.log_refused.eq(bank.log_data == 13),
+            bank.log_ready.eq(waited == 3),
+        ]
+        m.d.sync += queue.eq(queue + bank.queue_seen)
+        with m.If(bank.log_put & ~bank.log_refused):
+            m.d.sync += waited.eq(waited + 1)
+            with m.If(bank.log_ready):
+                m.d.sync += total.eq(Cat(total[-1], total[:-1]) + bank.log_data)
+        return m
+
+
+class UartBoard(wiring.Component):
+    """The same by two wires."""
+
+    def __init__(self, clocks_per_bit: int):
+        self.clocks_per_bit = clocks_per_bit
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.uart = uart = Uart(self.clocks_per_bit)
+        m.submodules.board = board = Board()
+        connect(m, uart.o, board.i)
+        connect(m, board.o, uart.i)
+        m.d.comb += [uart.rx.eq(self.rx), self.tx.eq(uart.tx)]
+        return m
+
+
+class Registers:
+    """What the registers of a :class:`Board` do; a bus of the responder."""
+
+    def __init__(self):
+        self.stored = {REGISTERS[name].offset: 0 for name in ("A", "B", "LAST")}
+        self.total = self.queue = 0
+
+    def read(self, address: int) -> int:
+        for register in REGISTERS.registers:
+            if register.offset == address and register.access is Access.CONSTANT:
+                return register.value
+        if address == REGISTERS["SUM"].offset:
+            return self.total
+        if address == REGISTERS["QUEUE"].offset:
+            self.queue += 1
+            return self.queue - 1
+        return self.stored[address]
+
+    def write(self, address: int, word: int) -> None:
+        if address == REGISTERS["LOG"].offset and word != 13:
+            turned = (self.total << 1 | self.total >> 31) & _MASK
+            self.total = (turned + word) & _MASK
+        elif address in self.stored:
+            self.stored[address] = word
+        else:
+            raise KeyError(address)
