@@ -70,7 +70,7 @@ class Bank(wiring.Component):
         self.registers = registers
         members = {"bus": In(BusSignature())}
         for register in registers.registers:
-            members |= _members(register)
+            members |= members_of(register)
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -93,7 +93,8 @@ class Bank(wiring.Component):
         return m
 
 
-def _members(register: Register) -> dict:
+def members_of(register: Register) -> dict:
+    """The members that a register gives the bank, beside the bus."""
     name = register.name.lower()
     match register.access:
         case Access.STATUS:

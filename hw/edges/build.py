@@ -10,7 +10,8 @@ from ..network import ArrayFactory, Network
 from ..plan import Plan
 from ..verilog import Emitted, emit
 from . import companions
-from .wrapper import Edge, Identity, Wrapper
+from .identity import Identity
+from .wrapper import Edge, Wrapper
 
 STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high"}
 

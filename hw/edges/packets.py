@@ -8,6 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..gearbox import vector_stream
+from ..network import Network
 
 
 def whole_bytes(bits: int) -> int:
@@ -37,6 +38,25 @@ class PacketLayout:
     scores_per_beat: int
     output_beats: int
     label_bytes: int
+
+    @classmethod
+    def of(cls, network: Network) -> "PacketLayout":
+        """The layout of a network's packets."""
+        about, score = network.about(), network.head.score_shape.width
+        classes = about["classes"]
+        return cls(
+            pixels=about["pixels"],
+            pixel_bits=about["pixel_bits"],
+            pixel_bytes=whole_bytes(about["pixel_bits"]),
+            pixels_per_beat=about["pixels_per_beat"],
+            input_beats=about["input_beats"],
+            classes=classes,
+            score_bits=score,
+            score_bytes=whole_bytes(score),
+            scores_per_beat=about["scores_per_beat"],
+            output_beats=about["output_beats"],
+            label_bytes=whole_bytes(max(classes - 1, 1).bit_length()),
+        )
 
     @property
     def input_bytes(self) -> int:

@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A network behind AXI-Stream packets and a register bank."""
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal, Signal
+from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from ...model import store
 from ..network import Network
-from .bank import Bank
+from .controlled import EVENTS, Controlled
 from .fronts import AxiLite, Wishbone
-from .loader import Loader
-from .packets import ImageIn, PacketLayout, ScoresOut, whole_bytes
-from .registers import RegisterMap, network_registers
+from .identity import Identity
+from .packets import ImageIn, PacketLayout, ScoresOut
 
 # Port of the top for each port of the front end.
 _PINS = {
@@ -69,32 +65,6 @@ class Edge:
         return _RESETS[self.reset]
 
 
-@dataclass(frozen=True)
-class Identity:
-    """Hashes, in hexadecimal, of what a wrapped network is; the bank holds the first 32 bits."""
-
-    configuration: str
-    weights: str
-    build: str = field(init=False)
-
-    def __post_init__(self):
-        both = f"{self.configuration} {self.weights}".encode()
-        object.__setattr__(self, "build", hashlib.sha256(both).hexdigest())
-
-    @property
-    def hashes(self) -> dict[str, str]:
-        """What the header of the Verilog shows."""
-        return {"Configuration": self.configuration, "Weights": self.weights}
-
-    @classmethod
-    def of(cls, network: Network, edge: Edge | None) -> "Identity":
-        """The identity of a network behind an edge, or of its bare streams."""
-        around = None if edge is None else asdict(edge)
-        plan = {**asdict(network.plan), **network.about(), "edge": around}
-        text = json.dumps(plan, sort_keys=True)
-        return cls(hashlib.sha256(text.encode()).hexdigest(), store.digest(network.graph))
-
-
 class Wrapper(wiring.Component):
     """A network with AXI-Stream in and out and a register bank, all on one clock.
 
@@ -123,19 +93,14 @@ class Wrapper(wiring.Component):
     def __init__(self, network: Network, edge: Edge):
         if not isinstance(network, Network) or not isinstance(edge, Edge):
             raise TypeError(f"A wrapper takes a Network and an Edge, not {network!r} and {edge!r}")
-        if not network.loadable:
-            raise ValueError(f"The network {network.graph.name!r} must be loadable")
         self.network = network
         self.arrays = network.arrays
         self.edge = edge
         self.identity = Identity.of(network, edge)
-        self.registers: RegisterMap = network_registers(
-            configuration=int(self.identity.configuration[:8], 16),
-            build=int(self.identity.build[:8], 16),
-        )
-        self.layout = _layout(network)
+        self.controlled = Controlled(network, self.identity)
+        self.registers = self.controlled.registers
+        self.layout = PacketLayout.of(network)
         self.front = AxiLite() if edge.bus == "axi" else Wishbone()
-        self.targets = [each.target for each in network.loadables]
         pins = {port: self.front.signature.members[name] for name, port in _PINS[edge.bus].items()}
         super().__init__(
             {
@@ -155,7 +120,7 @@ class Wrapper(wiring.Component):
         )
 
     def elaborate(self, platform):
-        # s_axis -> images -> network -> scores -> m_axis, and front -> bank -> loader -> network
+        # s_axis -> images -> controlled network -> scores -> m_axis, and front -> its bank
         m = Module()
         m.domains.sync = ClockDomain()
         reset = getattr(self, self.edge.reset_name)
@@ -163,24 +128,20 @@ class Wrapper(wiring.Component):
             ClockSignal().eq(self.aclk),
             ResetSignal().eq(~reset if self.edge.reset == "low" else reset),
         ]
-        soft = Signal()
-        network = self.network
-        self.images = ImageIn(self.layout)
-        self.scores = ScoresOut(self.layout, network.o.payload.shape())
-        m.submodules.images = ResetInserter(soft)(self.images)
-        m.submodules.network = ResetInserter(soft)(network)
+        m.submodules.controlled = controlled = self.controlled
+        self.images = images = ImageIn(self.layout)
+        self.scores = ScoresOut(self.layout, controlled.o.payload.shape())
+        m.submodules.images = ResetInserter(controlled.soft_reset)(images)
         m.submodules.scores = self.scores
         m.submodules.front = self.front
-        m.submodules.bank = bank = Bank(self.registers)
-        m.submodules.loader = loader = Loader(self.targets)
-        connect(m, self.images.o, network.i)
-        connect(m, network.o, self.scores.i)
-        connect(m, self.front.bus, bank.bus)
-        connect(m, loader.o, network.load)
-        m.d.comb += soft.eq(bank.control[0])
+        connect(m, images.o, controlled.i)
+        connect(m, controlled.o, self.scores.i)
+        connect(m, self.front.bus, controlled.bus)
+        m.d.comb += [
+            images.hold.eq(controlled.hold),
+            *(getattr(controlled, each).eq(getattr(images, each)) for each in EVENTS),
+        ]
         self._pins(m)
-        self._load(m, bank, loader)
-        self._count(m, bank, soft)
         return m
 
     def _pins(self, m: Module) -> None:
@@ -202,64 +163,6 @@ class Wrapper(wiring.Component):
             takes = self.signature.members[port].flow is In
             m.d.comb += inside.eq(outside) if takes else outside.eq(inside)
 
-    def _load(self, m: Module, bank: Bank, loader: Loader) -> None:
-        """The loading window; a line on its way holds the next image back."""
-        m.d.comb += [
-            loader.target.eq(bank.load_target),
-            loader.row.eq(bank.load_row),
-            loader.restart.eq(bank.load_target_written | bank.load_row_written),
-            loader.put.eq(bank.load_data_put),
-            loader.word.eq(bank.load_data_data),
-            loader.allowed.eq(bank.status[1]),
-            bank.load_data_ready.eq(loader.ready),
-            bank.load_data_refused.eq(loader.not_allowed | loader.no_place),
-            bank.load_row_step.eq(loader.written),
-            self.images.hold.eq(bank.control[2] | loader.o.valid),
-        ]
-
-    def _count(self, m: Module, bank: Bank, soft: Signal) -> None:
-        """Images inside, the counters and the errors."""
-        images, o = self.images, self.scores.o
-        inside = Signal(16)
-        finished = Signal()
-        idle = Signal()
-        m.d.comb += [
-            finished.eq(o.valid & o.ready & o.payload.last),
-            idle.eq(inside == 0),
-            bank.status[0].eq(idle),
-            bank.status[1].eq(idle & images.held),
-            bank.status[2].eq(self.network.load.valid),
-            bank.errors_set[0].eq(images.short),
-            bank.errors_set[1].eq(images.long),
-            bank.errors_set[2].eq(bank.load_data_put & bank.load_data_refused & ~bank.status[1]),
-            bank.errors_set[3].eq(bank.load_data_put & bank.load_data_refused & bank.status[1]),
-        ]
-        m.d.sync += inside.eq(inside + images.begun - finished)
-        with m.If(soft):
-            m.d.sync += inside.eq(0)
-        clear = bank.control[1]
-        for name, event in (
-            ("images", finished),
-            ("short_packets", images.short),
-            ("long_packets", images.long),
-            ("loaded_lines", self.network.load.valid & self.network.load.ready),
-        ):
-            count = Signal(32, name=name)
-            m.d.comb += getattr(bank, name).eq(count)
-            with m.If(clear):
-                m.d.sync += count.eq(0)
-            with m.Elif(event):
-                m.d.sync += count.eq(count + 1)
-        for name, event in (("cycles", ~clear), ("busy", ~idle)):
-            count, high = Signal(64, name=name), Signal(32, name=f"{name}_high")
-            m.d.comb += [getattr(bank, name).eq(count[:32]), getattr(bank, f"{name}_high").eq(high)]
-            with m.If(clear):
-                m.d.sync += count.eq(0)
-            with m.Elif(event):
-                m.d.sync += count.eq(count + 1)
-            with m.If(getattr(bank, f"{name}_seen")):
-                m.d.sync += high.eq(count[32:])
-
     def about(self) -> dict:
         """What a host needs to know of the edge, as plain data for ports.json."""
         return {
@@ -269,23 +172,5 @@ class Wrapper(wiring.Component):
             "reset_active": self.edge.reset,
             "identity": asdict(self.identity),
             "packets": self.layout.as_dict(),
-            "targets": [{**asdict(each), "words": each.words} for each in self.targets],
+            "targets": [{**asdict(each), "words": each.words} for each in self.controlled.targets],
         }
-
-
-def _layout(network: Network) -> PacketLayout:
-    about, score = network.about(), network.head.score_shape.width
-    classes = about["classes"]
-    return PacketLayout(
-        pixels=about["pixels"],
-        pixel_bits=about["pixel_bits"],
-        pixel_bytes=whole_bytes(about["pixel_bits"]),
-        pixels_per_beat=about["pixels_per_beat"],
-        input_beats=about["input_beats"],
-        classes=classes,
-        score_bits=score,
-        score_bytes=whole_bytes(score),
-        scores_per_beat=about["scores_per_beat"],
-        output_beats=about["output_beats"],
-        label_bytes=whole_bytes(max(classes - 1, 1).bit_length()),
-    )

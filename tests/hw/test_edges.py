@@ -18,6 +18,8 @@ from twincell import api
 from twincell.hw.edges import companions
 from twincell.hw.edges.bank import Bank
 from twincell.hw.edges.build import build
+from twincell.hw.edges.identity import Identity
+from twincell.hw.edges.network_map import network_registers
 from twincell.hw.edges.packets import ImageIn, PacketLayout, ScoresOut
 from twincell.hw.edges.registers import (
     MAGIC,
@@ -25,9 +27,8 @@ from twincell.hw.edges.registers import (
     Field,
     Register,
     RegisterMap,
-    network_registers,
 )
-from twincell.hw.edges.wrapper import Edge, Identity, Wrapper
+from twincell.hw.edges.wrapper import Edge, Wrapper
 from twincell.hw.head import beat_layout
 from twincell.hw.loading import Target
 from twincell.hw.network import Network

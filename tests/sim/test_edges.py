@@ -11,7 +11,12 @@ from tests.support import edges as support
 from tests.support.builds import needs_icarus
 from tests.support.edges import Wrapped
 from twincell import api, networks
+from twincell.hw.arrays.emulated import EmulatedArrays
+from twincell.hw.edges.build import build as written
 from twincell.hw.edges.wrapper import Edge
+from twincell.hw.plan import Budget, plan
+from twincell.model.errors import ErrorMap
+from twincell.model.integer import Interpreter
 from twincell.sim import edges, packets
 from twincell.sim.ports import PortsError
 from twincell.sim.results import SimulationError
@@ -151,6 +156,36 @@ def test_a_ternary_network_with_inputs_on_rows_is_loaded_at_run_time(tmp_path):
     other = support.network(98, (23, 14, 5), 3, True)
     counted = _reload(network, other, tmp_path / "work", 6, QUICK)
     assert counted["before"] > 0 and counted["after"] > 0
+
+
+def test_counters_of_emulated_arrays(tmp_path):
+    graph = support.network(4, (23, 14, 5), 3, True)
+    planned = plan(graph, Budget(lanes=60))
+    errors = ErrorMap.draw(graph, 5, transient=0.05)
+    emulated = EmulatedArrays(errors, wear=True)
+    edge = Edge("wishbone")
+    written(graph, planned, tmp_path / "build", edge=edge, clock=1e8, arrays=emulated)
+    network = Wrapped(graph, planned, tmp_path / "build")
+    images = support.images(graph, 6, 4)
+    reference = Interpreter(graph, errors=errors, order=planned.read_order)
+    scores = reference.scores(images)
+    rows = [layer.rows for layer in planned.layers]
+    programmings = np.full((len(rows), max(rows)), -1)
+    rng = np.random.default_rng(4)
+    for index, count in enumerate(rows):
+        programmings[index, :count] = rng.integers(0, 2, count)
+    vectors = {
+        "packets": network.codec.encode(images),
+        "answers": network.packets(scores),
+        "reads": np.array([6 * layer.reads for layer in planned.layers]),
+        "flips": np.array([reference.read_flips()[layer.node] for layer in planned.layers]),
+        "programmings": programmings,
+    }
+    counted = edges.play(
+        network.directory, "edge_counters", vectors, tmp_path / "work", simulator=QUICK
+    )
+    assert counted == {"images": 0, "flips": vectors["flips"].sum()}
+    assert (vectors["flips"] > 0).all()
 
 
 def test_a_wrong_answer_is_seen(build, tmp_path):

@@ -31,7 +31,11 @@ class Wrapped:
 
     def answers(self, graph: Graph, images: np.ndarray) -> np.ndarray:
         """Packets of the scores and labels of images, uint8 (N, bytes)."""
-        codec, scores = self.codec, integer.scores(graph, images)
+        return self.packets(integer.scores(graph, images))
+
+    def packets(self, scores: np.ndarray) -> np.ndarray:
+        """Packets of scores (N, classes) and their labels, uint8 (N, bytes)."""
+        codec = self.codec
         labels = integer.labels(scores)[:, None]
         return np.hstack([_octets(scores, codec.score_bytes), _octets(labels, codec.label_bytes)])
 
