@@ -7,6 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import hardware
+from .devices import fit as fit_device
+from .devices import listed as devices
+from .devices import shown as device
 from .doctor import doctor
 from .hardware import ARRAYS, array_kind, planned
 from .hw.edges.build import Built
@@ -43,8 +46,11 @@ __all__ = [
     "Verification",
     "array_kind",
     "build",
+    "device",
+    "devices",
     "doctor",
     "draw_errors",
+    "fit_device",
     "load",
     "plan",
     "planned",

@@ -18,7 +18,7 @@ import typer.core
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
-from . import api, reports
+from . import api, devices_command, reports
 from .doctor import healthy
 from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
@@ -72,6 +72,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(devices_command.app, name="devices")
 app.add_typer(experiments.app, name="experiments")
 
 Net = Annotated[str, typer.Argument(help="A network file, or a name from the zoo.")]
@@ -87,7 +88,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random ima
 Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
 Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
 Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-24 to 0.5.")]
-Device = Annotated[str | None, typer.Option(help="A device: its cell gives the errors.")]
+Device = Annotated[
+    str | None, typer.Option(help="A device, a preset or a file: its cell gives the errors.")
+]
 ErrorSeed = Annotated[int, typer.Option("--seed", min=0, help="Of the errors.")]
 Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
 
@@ -261,7 +264,7 @@ def sweep(
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory of ledger and results.")],
     ber: Annotated[str, typer.Option(help="Rates of persistent errors: 1e-3,1e-2.")] = "",
     transient: Annotated[str, typer.Option(help="Rates of read errors.")] = "",
-    device: Annotated[str, typer.Option(help="Devices instead, by name.")] = "",
+    device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
     knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
     maps: Annotated[int, typer.Option(help="Error maps of each point.")] = 20,
     images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,

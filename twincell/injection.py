@@ -28,12 +28,13 @@ class Injection:
     ----------
     ber : mean rate of persistent errors, 0 to 0.5
     transient : rate of read errors, 0 or 2^-24 to 0.5
-    device : a preset, whose cell gives the persistent errors and the rate of read errors; a rate
-        below 2^-24 counts as none
+    device : a preset or the file of a description, whose cell gives the persistent errors and the
+        rate of read errors; a rate below 2^-24 counts as none
     file : errors that were saved; nothing else goes with it
     seed : of the errors, 0 to ``2^64 - 1``
 
-    Raises ``UsageError`` for rates out of range, an unknown device, and what does not go together.
+    Raises ``UsageError`` for rates out of range, for what is no device, and for what does not go
+    together.
     """
 
     ber: float | None = None
@@ -96,13 +97,22 @@ def check_rate(name: str, rate: float) -> None:
         raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
 
 
-def device_cell(name: str) -> "Cell":
-    """The cell of a preset; raises ``UsageError`` when there is none of this name."""
-    from .model.devices.presets import preset  # scipy's special functions take time to import
+def device_cell(device: str) -> "Cell":
+    """The cell of a device: a preset by its name, or a description by its file.
 
+    Raises ``UsageError`` when there is neither, and for a description that is no cell, ``OSError``
+    when the file cannot be read.
+    """
+    from .model.devices import codec  # scipy's special functions take time to import
+    from .model.devices.presets import PRESETS
+
+    if device in PRESETS:
+        return PRESETS[device].cell
+    if not Path(device).is_file():
+        raise UsageError(f"{device!r} is not a device: {', '.join(PRESETS)}, or a file")
     try:
-        return preset(name).cell
-    except ValueError as error:
+        return codec.load(device)
+    except codec.DeviceError as error:
         raise UsageError(str(error)) from None
 
 
@@ -125,7 +135,7 @@ def read_rate(cell: "Cell") -> float:
 
 
 def device_rates(name: str, graph: Graph) -> tuple[np.ndarray, float]:
-    """A preset's probability of each sensed state given the programmed one, and its rate of read
+    """A device's probability of each sensed state given the programmed one, and its rate of read
     errors, see :func:`read_rate`.
 
     Raises ``UsageError`` when the cell's states are not those of the network's weights.

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from .doctor import Tool
@@ -30,7 +31,7 @@ def pairs(title: str, values: Mapping[str, object]) -> Table:
     made = table(title, "", "")
     made.show_header = False
     for name, value in values.items():
-        made.add_row(name, str(value))
+        made.add_row(escape(name), escape(str(value)))
     return made
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+from .. import files
 from .cell import Cell
 from .junction import Junction
 from .knobs import Knobs
@@ -59,15 +60,29 @@ def from_dict(description: object) -> Cell:
 
 
 def load(path: str | Path) -> Cell:
-    """Reads a cell from a JSON file; raises :class:`DeviceError`, or ``OSError``."""
-    path = Path(path)
-    if path.stat().st_size > MAX_BYTES:
+    """Reads a cell from a JSON file.
+
+    Raises :class:`DeviceError` that names the file, or ``OSError`` when it cannot be read.
+    """
+    with Path(path).open("rb") as file:
+        text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
         raise DeviceError(f"{path} is larger than {MAX_BYTES} bytes")
     try:
-        described = json.loads(path.read_bytes())
+        described = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DeviceError(f"{path} is not JSON: {error}") from None
-    return from_dict(described)
+    try:
+        return from_dict(described)
+    except RecursionError:
+        raise DeviceError(f"{path}: parts are nested too deeply") from None
+    except DeviceError as error:
+        raise DeviceError(f"{path}: {error}") from None
+
+
+def save(cell: Cell, path: str | Path) -> None:
+    """Writes a cell as JSON, atomically; raises ``OSError`` when the file cannot be written."""
+    files.write_bytes(path, (json.dumps(to_dict(cell), indent=2) + "\n").encode())
 
 
 def _part(described: object, where: str) -> Knobs:

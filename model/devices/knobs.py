@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Knobs: numbers with a unit and the range in which a device model is meant to hold."""
 
+import math
 from dataclasses import MISSING, dataclass, field, fields
 from numbers import Real
 from typing import Any
@@ -19,7 +20,10 @@ def within(name: str, value: object, low: float, high: float, unit: str) -> floa
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a number{_in(unit)}, not {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond all floats
+        number = math.inf if value > 0 else -math.inf
     if not low <= number <= high:  # so is NaN refused
         suffix = f" {unit}" if unit else ""
         raise ValueError(f"{name} is {number:g}{suffix}, outside {low:g} to {high:g}{suffix}")

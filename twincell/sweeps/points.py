@@ -26,8 +26,8 @@ class Point:
     Parameters
     ----------
     ber, transient : rates of persistent and of read errors
-    device : the preset from which both come
-    knob : what that preset's knob is set to
+    device : the preset, or the file, from which both come
+    knob : what that device's knob is set to
     cell : the cell of the device as it is set
     """
 
@@ -70,8 +70,8 @@ def points(
 ) -> tuple[Point, ...]:
     """The points of a sweep, first that without errors.
 
-    Every rate of ``ber`` is combined with every one of ``transient``; or each preset of ``device``
-    is a point, or one preset with each value of one ``knob``.
+    Every rate of ``ber`` is combined with every one of ``transient``; or each ``device``, a preset
+    or a file, is a point, or one of them with each value of one ``knob``.
 
     Raises ``UsageError`` when there are none, for rates and knobs out of range, values given twice,
     and options that do not go together.
