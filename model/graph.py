@@ -96,6 +96,11 @@ class Graph:
         for index, node in enumerate(self.nodes[1:], start=1):
             yield index, node, self.values[index - 1], self.values[index]
 
+    @property
+    def repeated(self) -> bool:
+        """Whether the network runs once for each presentation, and scores are summed."""
+        return isinstance(self.input.planes, Stochastic) and self.input.planes.repeated
+
     def presentations(self, asked: int | None = None) -> int:
         """How often an image is shown: the number asked for, by default the first supported one,
         and 1 for inputs that are not stochastic.
@@ -122,9 +127,7 @@ class Graph:
         Raises ``ValueError`` as :meth:`presentations` does.
         """
         count, planes = self.presentations(presentations), self.input.planes
-        if not isinstance(planes, Stochastic) or planes.repeated:
-            return 0
-        return planes.presentations.index(count)
+        return planes.presentations.index(count) if planes.variants > 1 else 0
 
 
 def sum_range(weights: Weights, total: int) -> tuple[int, int]:

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import kernels
+from . import kernels, stochastic
 from .errors import ErrorMap
-from .generators import stochastic_thresholds
 from .graph import Graph, Value
 from .nodes import Conv, Dense, Flatten, Head, MaxPool
 from .packed_layer import Layer, Noise, windows
@@ -103,8 +102,9 @@ class Interpreter:
         """``images`` made ready for :meth:`scores` of this graph with any errors; the parameters
         and errors are those of that method."""
         images = check_images(self.graph, images)
-        variant = self.graph.variant(presentations)
-        return Shown(_show(self.graph, images, variant, first_image), variant, first_image)
+        count = self.graph.presentations(presentations)
+        flow = _show(self.graph, images, count, first_image)
+        return Shown(flow, self.graph.variant(presentations), first_image)
 
     def scores(
         self, images: np.ndarray | Shown, *, presentations: int | None = None, first_image: int = 0
@@ -122,19 +122,20 @@ class Interpreter:
         Raises ``ValueError`` when shape, range or number of presentations do not fit.
         """
         graph = self.graph
+        count, variant = graph.presentations(presentations), graph.variant(presentations)
         if isinstance(images, Shown):
             given, variant, first_image = images.flow, images.variant, images.first_image
         else:
-            given, variant = check_images(graph, images), graph.variant(presentations)
+            given = check_images(graph, images)
         result = np.empty((len(given), graph.classes), dtype=np.int64)
 
         def run(part: slice) -> None:
             flow, first = given[part], first_image + part.start
             if not isinstance(images, Shown):
-                flow = _show(graph, flow, variant, first)
+                flow = _show(graph, flow, count, first)
             result[part] = self._run(flow, variant, first)
 
-        parts = list(self._parts(len(given)))
+        parts = list(self._parts(len(given), count if graph.repeated else 1))
         if self.threads == 1 or len(parts) == 1:
             for part in parts:
                 run(part)
@@ -151,9 +152,9 @@ class Interpreter:
             if layer.noise is not None
         }
 
-    def _parts(self, images: int) -> Iterator[slice]:
+    def _parts(self, images: int, passes: int) -> Iterator[slice]:
         """Slices of images, small enough for memory and many enough for the threads."""
-        positions = max(
+        positions = passes * max(
             int(np.prod(value.shape[1:], dtype=np.int64)) for value in self.graph.values
         )
         step = max(1, min(_ROWS_AT_ONCE // positions, 256, -(-images // self.threads)))
@@ -162,8 +163,11 @@ class Interpreter:
 
     def _run(self, flow: np.ndarray, variant: int, image: int) -> np.ndarray:
         """Scores of a few images in this thread, the first of them ``image``."""
-        graph = self.graph
+        graph, passes = self.graph, 1
         weights = np.array(graph.input.planes.weights(variant), dtype=np.int64)
+        if graph.repeated:  # each presentation is a row of its own from here on
+            passes = flow.shape[1]
+            flow = flow.reshape(-1, 1, *flow.shape[2:])
         for index, node, value, _ in graph.steps():
             match node:
                 case Flatten():
@@ -175,9 +179,12 @@ class Interpreter:
                 case Conv():
                     flow = self._layers[index].convolve(flow, weights, variant)
                 case Dense():
-                    flow = self._layers[index].fire(_packed(flow, value), weights, variant, image)
+                    rows = _packed(flow, value)
+                    flow = self._layers[index].fire(rows, weights, variant, image, passes)
                 case Head():
-                    return self._layers[index].score(_packed(flow, value), weights, variant, image)
+                    rows = _packed(flow, value)
+                    found = self._layers[index].score(rows, weights, variant, image, passes)
+                    return found.reshape(-1, passes, graph.classes).sum(axis=1)
             weights, variant = np.ones(1, dtype=np.int64), 0
         raise AssertionError("a graph ends with its head")
 
@@ -202,8 +209,8 @@ def check_images(graph: Graph, images: np.ndarray) -> np.ndarray:
 # packed words, uint64 (images, planes, words).
 
 
-def _show(graph: Graph, images: np.ndarray, variant: int, first_image: int) -> np.ndarray:
-    """The input as planes: packed when it is a vector, else bits."""
+def _show(graph: Graph, images: np.ndarray, count: int, first_image: int) -> np.ndarray:
+    """The input as planes, ``count`` of a stochastic one: packed when it is a vector, else bits."""
     planes, shape = graph.input.planes, graph.input.shape
     flat = images.reshape(len(images), -1)
     if isinstance(planes, Binary):
@@ -213,12 +220,10 @@ def _show(graph: Graph, images: np.ndarray, variant: int, first_image: int) -> n
         packed = np.empty((len(flat), planes.bits, words(flat.shape[1])), dtype=np.uint64)
         kernels.slice_planes(flat, packed)
     else:
-        count, pixels = planes.presentations[variant], flat.shape[1]
-        draws = np.stack([
-            stochastic_thresholds(planes.bits, planes.seed, first_image + i, count, pixels)
-            for i in range(len(flat))
-        ])  # fmt: skip
-        packed = pack(flat[:, None] >= draws)
+        packed = np.empty((len(flat), count, words(flat.shape[1])), dtype=np.uint64)
+        for index, pixels in enumerate(flat.astype(np.uint32)):
+            drawn = planes.numbers(first_image + index, count, len(pixels))
+            stochastic.compare(pixels, drawn, packed[index])
     if len(shape) == 1:
         return packed
     return unpack(packed, flat.shape[1]).reshape(*packed.shape[:2], *shape)

@@ -325,13 +325,19 @@ def _decode(positions, count, order, bits, columns, planes, places):
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def _correct(
-    places, count, row, rows, plane_weights, planes, sign, active, ternary, reads, totals
+    places, count, first, groups, rows, plane_weights, planes, sign, active, ternary, reads, totals
 ):  # fmt: skip
-    """Adds to ``totals[row]`` what flipped bits change; returns how many are of columns in use."""
+    """Adds to ``totals``, from row ``first`` on, what flipped bits change; returns how many are of
+    columns in use. Neurons beyond those of all groups are of the next row."""
     inputs, outputs, lanes, neurons, _ = reads
+    per_row = groups * neurons
     flips = 0
     for k in range(count):
         plane, neuron, source, bit = places[0, k], places[1, k], places[2, k], places[3, k]
+        row = first
+        while neuron >= per_row:
+            neuron -= per_row
+            row += 1
         if source >= inputs or neuron >= outputs:
             continue
         flips += 1
@@ -366,7 +372,8 @@ def read_errors(
     rows, plane_weights, sign, active : as in :func:`fire`
     planes : int64 (planes,), in the order in which they are read
     ternary : whether a column latches two bits
-    starts : uint64 (n, 3), the generator's registers for each row
+    starts : uint64 (images, 3), the generator's registers for each image, which has as many rows as
+        another and the bits of all its rows in one row
     table : uint32 (digits, 64), of the gaps
     reads : inputs, outputs, lanes, neurons of a read, and whether its columns go neuron by neuron
     totals : int64 (n, outputs), weighted disagreements, twice as many when ternary; changed
@@ -374,19 +381,21 @@ def read_errors(
     inputs, outputs, lanes, neurons, _ = reads
     columns = lanes * neurons
     bits = 2 * columns if ternary else columns
-    last = ((outputs + neurons - 1) // neurons) * ((inputs + lanes - 1) // lanes) * len(planes)
+    folds, groups = (inputs + lanes - 1) // lanes, (outputs + neurons - 1) // neurons
+    passes = len(rows) // max(len(starts), 1)
+    last = passes * groups * folds * len(planes)
     positions = np.empty(_ERRORS_AT_ONCE, dtype=np.int64)
     places = np.empty((4, _ERRORS_AT_ONCE), dtype=np.int64)
     registers = np.empty(3, dtype=np.uint64)
     flips = 0
-    for row in range(len(rows)):
-        registers[:] = starts[row]
+    for image in range(len(starts)):
+        registers[:] = starts[image]
         position = next_gap(registers, table)
         while position < last * bits:
             count, position = fill_positions(registers, table, last * bits, position, positions)
             _decode(positions, count, reads, bits, columns, len(planes), places)
             flips += _correct(
-                places, count, row, rows, plane_weights, planes, sign, active, ternary, reads,
-                totals,
+                places, count, image * passes, groups, rows, plane_weights, planes, sign, active,
+                ternary, reads, totals,
             )  # fmt: skip
     return flips

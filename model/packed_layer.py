@@ -100,9 +100,11 @@ class Layer:
         """Greatest sum less threshold, int64 (classes, outputs)."""
         return self.counting * total - self.node.thresholds[variant]
 
-    def _doubled(self, rows: np.ndarray, plane_weights: np.ndarray, image: int) -> np.ndarray:
+    def _doubled(
+        self, rows: np.ndarray, plane_weights: np.ndarray, image: int, passes: int
+    ) -> np.ndarray:
         """Twice the disagreements that are latched, int64 (n, outputs); ``rows[0]`` is of
-        ``image``."""
+        ``image``, and each image has ``passes`` rows."""
         totals = np.empty((len(rows), self.node.weights.outputs), dtype=np.int64)
         kernels.disagreements(**self._operands(rows, plane_weights), totals=totals)
         ternary = self.node.weights.ternary
@@ -117,7 +119,7 @@ class Layer:
                 self.sign,
                 self.active,
                 ternary,
-                starts_of_images(self.noise.start, image, len(rows)),
+                starts_of_images(self.noise.start, image, len(rows) // passes),
                 self.noise.table,
                 self.noise.reads,
                 totals,
@@ -126,23 +128,33 @@ class Layer:
         return totals if ternary else 2 * totals
 
     def fire(
-        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int = 0
+        self,
+        rows: np.ndarray,
+        plane_weights: np.ndarray,
+        variant: int,
+        image: int = 0,
+        passes: int = 1,
     ) -> np.ndarray:
-        """Packed output bits (n, 1, words) of packed rows (n, planes, words)."""
+        """Packed output bits (n, 1, words) of packed rows (n, planes, words).
+
+        ``image`` and ``passes`` matter for read errors: the index of the first image, and how many
+        rows belong to each.
+        """
         if self.noise is not None:
             slack = self._slack(int(plane_weights.sum()), variant)
             limits = slack if self.node.weights.ternary else 2 * slack
-            return pack(self._doubled(rows, plane_weights, image) <= limits)[:, None]
+            return pack(self._doubled(rows, plane_weights, image, passes) <= limits)[:, None]
         packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
         kernels.fire(**self._operands(rows, plane_weights), limits=limits, packed=packed)
         return packed[:, None]
 
     def score(
-        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int
+        self, rows: np.ndarray, plane_weights: np.ndarray, variant: int, image: int, passes: int
     ) -> np.ndarray:
-        """Signed sums plus offsets, int64 (n, classes)."""
-        doubled = self._doubled(rows, plane_weights, image)
+        """Signed sums plus offsets, int64 (n, classes); the parameters are those of
+        :meth:`fire`."""
+        doubled = self._doubled(rows, plane_weights, image, passes)
         signed = self.counting * int(plane_weights.sum()) - doubled
         return signed + self.node.offsets[variant]
 

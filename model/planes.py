@@ -8,8 +8,10 @@ plane-weighted counts of agreeing bits.
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from .checks import MAX_BITS, GraphError, require
-from .generators import lfsr_cycle
+from .stochastic import Generator, lfsr_step, numbers, start_register
 
 
 @dataclass(frozen=True)
@@ -43,15 +45,6 @@ class FixedPoint:
         return tuple(1 << k for k in range(self.bits))
 
 
-class Generator(StrEnum):
-    """Where the random numbers of stochastic pixels come from."""
-
-    LFSR = "lfsr"  # fresh bits of a maximal LFSR for every pixel
-    TAPS = "taps"  # one fresh bit for every pixel, which shares its others with its neighbours
-    SHARED = "shared"  # one number for all pixels of a presentation
-    LOW_DISCREPANCY = "low-discrepancy"  # of each pixel, evenly spread over its presentations
-
-
 class Accumulate(StrEnum):
     """Where the presentations of an image are added up."""
 
@@ -68,7 +61,7 @@ class Stochastic:
     bits : of a pixel
     presentations : the supported values of P
     seed : of the random numbers
-    generator : that draws them
+    generator : that draws them, see :mod:`~twincell.model.stochastic`
     accumulate : where presentations are added up. In the first layer, each value of P is a
         *variant* with its own thresholds. At the output there is one variant, that of a single
         presentation: every layer sees one plane at a time, and scores are summed, offsets included.
@@ -83,7 +76,7 @@ class Stochastic:
     def __post_init__(self):
         object.__setattr__(self, "presentations", tuple(self.presentations))
         try:
-            lfsr_cycle(self.bits)
+            lfsr_step(self.bits, 1)
         except (ValueError, TypeError) as error:
             raise GraphError(f"Stochastic pixels: {error}") from None
         counts = self.presentations
@@ -103,6 +96,12 @@ class Stochastic:
     def repeated(self) -> bool:
         """Whether the whole network runs once for each presentation."""
         return self.accumulate is Accumulate.OUTPUT
+
+    def numbers(self, image: int, presentations: int, pixels: int) -> np.ndarray:
+        """The random numbers of one image: uint32 (presentations, pixels), 1 to ``2^bits - 1``. A
+        pixel shows +1 where it is at least its number."""
+        start = start_register(self.seed, image)
+        return numbers(self.generator, self.bits, start, presentations, pixels)
 
     @property
     def variants(self) -> int:

@@ -8,6 +8,7 @@ no partial sum leaves its range of exact integers.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .errors import ErrorMap
-from .generators import error_positions, gap_table, start_of_image, stochastic_thresholds
+from .generators import error_positions, gap_table, start_of_image
 from .graph import Graph, Value, sum_range
 from .nodes import Conv, Dense, Fill, Flatten, Head, MaxPool, Weights
 from .planes import Stochastic
@@ -36,6 +37,23 @@ def scores(
     """Scores of ``images``; see :class:`Reference` and :meth:`Reference.scores`."""
     reference = Reference(graph, errors=errors, order=order)
     return reference.scores(images, presentations=presentations, first_image=first_image)
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Which images run through the network, and how often.
+
+    Parameters
+    ----------
+    image : index of the first
+    number, passes : this is pass ``number`` of so many that the images make
+    variant : of the first layer's thresholds
+    """
+
+    image: int
+    number: int = 0
+    passes: int = 1
+    variant: int = 0
 
 
 class Reference:
@@ -87,19 +105,36 @@ class Reference:
         -------
         int64 (batch, classes); raises ``ValueError`` for other images or presentations.
         """
-        variant = self.graph.variant(presentations)
+        graph = self.graph
+        count, variant = graph.presentations(presentations), graph.variant(presentations)
         pixels = self._checked(images)
-        chunk = max(1, _CHUNK // max(_numbers(*step[1:3]) for step in self.graph.steps()))
-        results = [torch.empty((0, self.graph.classes), dtype=torch.int64, device=self.device)]
+        chunk = max(1, _CHUNK // max(_numbers(*step[1:3]) for step in graph.steps()))
+        results = [torch.empty((0, graph.classes), dtype=torch.int64, device=self.device)]
         for start in range(0, len(pixels), chunk):
-            image = first_image + start
-            values, planes = self._shown(pixels[start : start + chunk], variant, image)
-            for index, node, value, _ in self.graph.steps():
-                values = self._step(index, node, value, values, planes, variant, image)
-                if not isinstance(node, Flatten):
-                    planes = values[:, None]
-            results.append(values.to(torch.int64))
+            given, image = pixels[start : start + chunk], first_image + start
+            values, planes = self._shown(given, count, image)
+            if graph.repeated:
+                passes = [
+                    self._run(
+                        planes[:, k].reshape(given.shape),
+                        planes[:, k : k + 1],
+                        _Pass(image, k, count),
+                    )
+                    for k in range(count)
+                ]
+                results.append(torch.stack(passes).sum(dim=0))
+            else:
+                results.append(self._run(values, planes, _Pass(image, variant=variant)))
         return torch.cat(results)
+
+    def _run(self, values: Tensor, planes: Tensor, which: _Pass) -> Tensor:
+        """Scores of images once through all nodes, int64 (batch, classes), from what
+        :meth:`_shown` returns."""
+        for index, node, value, _ in self.graph.steps():
+            values = self._step(index, node, value, values, planes, which)
+            if not isinstance(node, Flatten):
+                planes = values[:, None]
+        return values.to(torch.int64)
 
     def _checked(self, images: np.ndarray | Tensor) -> Tensor:
         """``images`` as int64 on the device; raises ``ValueError`` when they are not the input."""
@@ -117,14 +152,14 @@ class Reference:
             raise ValueError(f"Pixels must be 0 to {most}, not {low} to {high}")
         return pixels
 
-    def _shown(self, pixels: Tensor, variant: int, first_image: int) -> tuple[Tensor, Tensor]:
+    def _shown(self, pixels: Tensor, count: int, first_image: int) -> tuple[Tensor, Tensor]:
         """The plane-weighted sum of the -1/+1 planes of each pixel, float64 of the same shape; and,
-        where read errors need them, the planes themselves (batch, planes, n)."""
+        where there are presentations or read errors, the planes themselves (batch, planes, n)."""
         planes, flat = self.graph.input.planes, pixels.flatten(1)
         if isinstance(planes, Stochastic):
-            count, shown = planes.presentations[variant], []
+            shown = []
             for image, pixel in enumerate(flat, start=first_image):
-                draws = stochastic_thresholds(planes.bits, planes.seed, image, count, len(pixel))
+                draws = planes.numbers(image, count, len(pixel))
                 shown.append(pixel >= torch.from_numpy(draws.astype(np.int64)).to(self.device))
             each = 2.0 * torch.stack(shown) - 1.0
             return each.sum(dim=1, dtype=torch.float64).reshape(pixels.shape), each
@@ -141,20 +176,19 @@ class Reference:
         value: Value,
         values: Tensor,
         planes: Tensor,
-        variant: int,
-        image: int,
+        which: _Pass,
     ) -> Tensor:
         """What ``node`` makes of ``values`` (batch, *value.shape): -1/+1 bits, or scores.
 
-        ``planes`` are those of ``values``, whose first is ``image``.
+        ``planes`` are those of ``values``.
         """
         match node:
             case Flatten():
                 return values.flatten(1)
             case MaxPool():
                 return _pool(node, values)
-        if value.planes.variants == 1:
-            variant = 0  # only the layer that reads the planes has others
+        # Only the layer that reads the planes has more than one variant.
+        variant = which.variant if value.planes.variants > 1 else 0
         total = sum(value.planes.weights(variant))
         weights = self._weights[index].to(_exact(node.weights, total))
         values = values.to(weights.dtype)
@@ -164,17 +198,17 @@ class Reference:
             case Dense():
                 least = self._least(node, node.weights.fan_in, total, variant)
                 sums = values @ weights.T
-                self._misread(index, sums, planes, value.planes.weights(variant), image)
+                self._misread(index, sums, planes, value.planes.weights(variant), which)
                 return torch.where(sums >= least[0], 1.0, -1.0)
             case Head():
                 offsets = torch.from_numpy(node.offsets[variant].copy()).to(self.device)
                 sums = values @ weights.T
-                self._misread(index, sums, planes, value.planes.weights(variant), image)
+                self._misread(index, sums, planes, value.planes.weights(variant), which)
                 return sums.to(torch.int64) + offsets
         raise TypeError(f"{type(node).__name__} is not a node of a graph")
 
     def _misread(
-        self, index: int, sums: Tensor, planes: Tensor, weights: tuple[int, ...], first_image: int
+        self, index: int, sums: Tensor, planes: Tensor, weights: tuple[int, ...], which: _Pass
     ) -> None:
         """Adds what the read errors of each image change to its ``sums`` (batch, outputs)."""
         if index not in self._noise:
@@ -185,12 +219,14 @@ class Reference:
         shape = (reads.groups, len(weights), reads.folds, 2 if ternary else 1)
         columns = (reads.neurons, reads.lanes) if reads.by_neuron else (reads.lanes, reads.neurons)
         order = np.array(plane_order(weights))
+        bits = reads.bits(len(weights), ternary)
         for row in range(len(sums)):
             at = error_positions(
-                start_of_image(errors.start, first_image + row),
+                start_of_image(errors.start, which.image + row),
                 gap_table(errors.rate),
-                reads.bits(len(weights), ternary),
+                bits * which.passes,
             )
+            at = at[at // bits == which.number] % bits
             group, step, fold, line, *column = np.unravel_index(at, (*shape, *columns))
             neuron, lane = column if reads.by_neuron else column[::-1]
             neuron, source = group * reads.neurons + neuron, fold * reads.lanes + lane

@@ -66,7 +66,15 @@ def test_any_graph_with_errors_in_its_dense_layers(seed):
     assert np.array_equal(scores(graph, images, **options), wanted)
 
 
-@pytest.mark.parametrize("planes", [Binary(), FixedPoint(3), Stochastic(4, (2, 5), seed=3)])
+@pytest.mark.parametrize(
+    "planes",
+    [
+        Binary(),
+        FixedPoint(3),
+        Stochastic(4, (2, 5), seed=3),
+        Stochastic(4, (2, 5), seed=3, accumulate="output"),
+    ],
+)
 def test_threads_and_splits_change_nothing(planes):
     rng = np.random.default_rng(5)
     graph = mlp(rng, [130, 70, 9], planes)

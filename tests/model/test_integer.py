@@ -44,7 +44,15 @@ def test_equals_the_torch_reference_on_600_random_graphs(block):
             assert np.array_equal(found, wanted), f"seed {seed}"
 
 
-@pytest.mark.parametrize("planes", [Binary(), FixedPoint(3), Stochastic(4, (2, 5), seed=3)])
+@pytest.mark.parametrize(
+    "planes",
+    [
+        Binary(),
+        FixedPoint(3),
+        Stochastic(4, (2, 5), seed=3),
+        Stochastic(4, (2, 5), seed=3, accumulate="output"),
+    ],
+)
 def test_threads_and_splits_change_nothing(planes):
     rng = np.random.default_rng(5)
     graph = mlp(rng, [130, 70, 9], planes)

@@ -34,7 +34,15 @@ def test_equals_the_obvious_executor(seed):
             assert found[index].tolist() == wanted
 
 
-@pytest.mark.parametrize("planes", [Binary(), FixedPoint(5), Stochastic(6, (3,), seed=8)])
+@pytest.mark.parametrize(
+    "planes",
+    [
+        Binary(),
+        FixedPoint(5),
+        Stochastic(6, (3,), seed=8),
+        Stochastic(6, (3,), seed=8, accumulate="output"),
+    ],
+)
 def test_chunks_change_nothing(planes, monkeypatch):
     rng = np.random.default_rng(2)
     graph = mlp(rng, [40, 20, 5], planes)

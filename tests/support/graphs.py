@@ -5,10 +5,18 @@ import itertools
 
 import numpy as np
 
-from twincell.model.generators import stochastic_thresholds
+from tests.support.numbers import obvious_numbers
 from twincell.model.graph import Graph, Value, sum_range
 from twincell.model.nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Weights
-from twincell.model.planes import BINARY, Binary, FixedPoint, Planes, Stochastic
+from twincell.model.planes import (
+    BINARY,
+    Accumulate,
+    Binary,
+    FixedPoint,
+    Generator,
+    Planes,
+    Stochastic,
+)
 
 
 def random_weights(rng: np.random.Generator, shape: tuple[int, ...], ternary: bool) -> Weights:
@@ -52,8 +60,20 @@ def random_planes(rng: np.random.Generator) -> Planes:
         return Binary()
     if kind == 1:
         return FixedPoint(int(rng.integers(2, 10)))
-    counts = tuple(int(p) for p in rng.choice(np.arange(1, 7), size=2, replace=False))
-    return Stochastic(int(rng.integers(2, 9)), counts, int(rng.integers(1 << 20)))
+    return random_stochastic(rng)
+
+
+def random_stochastic(rng: np.random.Generator, most: int = 6, **given) -> Stochastic:
+    """Two numbers of presentations up to ``most``, and what is not given."""
+    counts = tuple(int(p) for p in rng.choice(np.arange(1, most + 1), size=2, replace=False))
+    chosen = {
+        "bits": int(rng.integers(2, 9)),
+        "presentations": counts,
+        "seed": int(rng.integers(1 << 20)),
+        "generator": rng.choice([str(each) for each in Generator]),
+        "accumulate": rng.choice([str(each) for each in Accumulate]),
+    }
+    return Stochastic(**(chosen | given))
 
 
 def mlp(rng: np.random.Generator, sizes: list[int], planes: Planes, ternary: bool = False) -> Graph:
@@ -131,13 +151,20 @@ def obvious_scores(
     graph: Graph, image: np.ndarray, *, presentations: int | None = None, index: int = 0
 ) -> list[int]:
     """Scores of one image, computed by the definitions of the graph and nothing else."""
-    variant = graph.variant(presentations)
     planes = graph.input.planes
     shown = [
         np.vectorize(lambda bit: 1 if bit else -1, otypes=[int])(plane)
-        for plane in shown_planes(planes, np.asarray(image), variant, index)
+        for plane in shown_planes(graph, np.asarray(image), presentations, index)
     ]
-    weights = planes.weights(variant)
+    if isinstance(planes, Stochastic) and planes.accumulate == "output":
+        every = [_obvious_pass(graph, [plane], (1,), 0) for plane in shown]
+        return [sum(scores) for scores in zip(*every, strict=True)]
+    variant = graph.variant(presentations)
+    return _obvious_pass(graph, shown, planes.weights(variant), variant)
+
+
+def _obvious_pass(graph: Graph, shown: list, weights: tuple, variant: int) -> list[int]:
+    """Scores of planes shown to the network once."""
     for node in graph.nodes[1:-1]:
         match node:
             case Flatten():
@@ -162,15 +189,22 @@ def obvious_scores(
     return [int(total) for total in sums + head.offsets[variant]]
 
 
-def shown_planes(planes: Planes, image: np.ndarray, variant: int, index: int) -> list[np.ndarray]:
+def shown_planes(
+    graph: Graph, image: np.ndarray, presentations: int | None, index: int
+) -> list[np.ndarray]:
     """The planes of one image as bits."""
+    planes = graph.input.planes
     if isinstance(planes, Binary):
         return [image]
     if isinstance(planes, FixedPoint):
         return [(image >> k) & 1 for k in range(planes.bits)]
-    count = planes.presentations[variant]
-    draws = stochastic_thresholds(planes.bits, planes.seed, index, count, image.size)
-    return [(image.reshape(-1) >= draw).reshape(image.shape) for draw in draws]
+    count = planes.presentations[0] if presentations is None else presentations
+    return [
+        np.reshape(
+            [int(pixel >= r) for pixel, r in zip(image.reshape(-1), row, strict=True)], image.shape
+        )
+        for row in obvious_numbers(planes, index, count, image.size)
+    ]
 
 
 def _fires(weights: Weights, output: int, threshold: int, shown: list, plane_weights: tuple) -> int:

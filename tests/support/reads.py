@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 
 from tests.support.graphs import shown_planes
-from twincell.model.errors import ErrorMap
+from twincell.model.errors import ErrorMap, LayerErrors
 from twincell.model.generators import error_positions, gap_table, start_of_image
 from twincell.model.graph import Graph
 from twincell.model.nodes import Dense, Head, Weights
@@ -35,22 +35,51 @@ def misread_scores(
 ) -> list[int]:
     """Scores of one image of a network of dense layers, one latched bit at a time."""
     graph = errors.sensed(graph)
-    variant, planes = graph.variant(presentations), graph.input.planes
-    shown = [np.asarray(plane, dtype=int) for plane in shown_planes(planes, image, variant, index)]
-    plane_weights = planes.weights(variant)
+    planes, variant = graph.input.planes, graph.variant(presentations)
+    shown = [np.asarray(plane, int) for plane in shown_planes(graph, image, presentations, index)]
+    passes = [[plane] for plane in shown] if graph.repeated else [shown]
+    wrong = {
+        number: _wrong(errors.layers[number], order.array(number), graph, passes, index)
+        for number in range(1, len(graph.nodes))
+    }
+    total = np.zeros(graph.classes, dtype=int)
+    for number, planes_of_pass in enumerate(passes):
+        weights = planes.weights(variant)
+        total += _pass(graph, planes_of_pass, weights, variant, order, wrong, number)
+    return total.tolist()
+
+
+def _wrong(
+    errors: LayerErrors, reads: ArrayReads, graph: Graph, passes: list, index: int
+) -> list[set[int]]:
+    """Latched bits that fail in each pass through the array of a node, counted within it."""
+    planes = len(passes[0]) if reads.node == 1 else 1
+    bits = reads.bits(planes, graph.nodes[reads.node].weights.ternary)
+    found: list[set[int]] = [set() for _ in passes]
+    if errors.rate:
+        registers, table = start_of_image(errors.start, index), gap_table(errors.rate)
+        for position in error_positions(registers, table, bits * len(passes)).tolist():
+            found[position // bits].add(position % bits)
+    return found
+
+
+def _pass(
+    graph: Graph,
+    shown: list,
+    plane_weights: tuple,
+    variant: int,
+    order: ReadOrder,
+    wrong: dict,
+    number_of_pass: int,
+) -> np.ndarray:
+    """Scores of planes that the network sees once."""
     for number, node in enumerate(graph.nodes[1:], start=1):
-        errors_here = errors.layers[number]
-        wrong: set[int] = set()
         reads = order.array(number)
-        bits = reads.bits(len(shown), node.weights.ternary)
-        if errors_here.rate:
-            registers = start_of_image(errors_here.start, index)
-            table = gap_table(errors_here.rate)
-            wrong = set(error_positions(registers, table, bits).tolist())
-        agree, disagree, latched = _count(node.weights, shown, plane_weights, reads, wrong)
-        assert latched == bits
+        failing = wrong[number][number_of_pass]
+        agree, disagree, latched = _count(node.weights, shown, plane_weights, reads, failing)
+        assert latched == reads.bits(len(shown), node.weights.ternary)
         if isinstance(node, Head):
-            return (agree - disagree + node.offsets[variant]).tolist()
+            return agree - disagree + node.offsets[variant]
         sums = agree - disagree if node.weights.ternary else agree
         shown = [(sums >= node.thresholds[variant, 0]).astype(int)]
         plane_weights, variant = (1,), 0
