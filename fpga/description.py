@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What a host must know of a build, in one JSON file beside its bitstream."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..hw.edges.registers import ADDRESS_BITS
+from ..model import files
+from ..model.reads import ArrayReads, ReadOrder
+from .instrument import Instrument
+
+FORMAT, VERSION = "twincell-board", 1
+MAX_BYTES = 1 << 20  # of the file: descriptions come from outside
+
+
+class DescriptionError(ValueError):
+    """A file that is no description of a build; the message names the file and what is wrong."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RegisterField(_Part):
+    """Bits of a register."""
+
+    name: str
+    bit: int = Field(ge=0, lt=32)
+    width: int = Field(ge=1, le=32)
+    doc: str
+    pulse: bool = False
+
+    @property
+    def mask(self) -> int:
+        """Its bits in the register."""
+        return ((1 << self.width) - 1) << self.bit
+
+    def of(self, word: int) -> int:
+        """Its value in a word."""
+        return (word & self.mask) >> self.bit
+
+
+class RegisterAt(_Part):
+    """A register of the map."""
+
+    name: str
+    offset: int = Field(ge=0, lt=1 << ADDRESS_BITS, multiple_of=4)
+    access: Literal["constant", "status", "stored", "sticky", "window"]
+    doc: str
+    fields: tuple[RegisterField, ...] = ()
+    value: int = Field(0, ge=0, lt=1 << 32)
+
+    def __getitem__(self, field: str) -> RegisterField:
+        return next(each for each in self.fields if each.name == field)
+
+
+class LoadTarget(_Part):
+    """A memory that can be loaded, see :class:`~twincell.hw.loading.Target`."""
+
+    name: str
+    kind: Literal["word lines", "constants", "read errors"]
+    rows: int = Field(ge=1)
+    bits: int = Field(ge=1)
+    lowest: int
+    highest: int
+    width: int = Field(ge=1)
+    words: int = Field(ge=1)
+
+
+class EmulatedAt(_Part):
+    """An emulated array; its counters are those of the same index."""
+
+    name: str
+    node: int = Field(ge=0)
+    reads: int = Field(ge=1)
+    bits_per_read: int = Field(ge=1)
+    rate: float = Field(ge=0, le=1)
+    start: tuple[int, int, int]
+    read_errors: int = Field(ge=0)  # index of the target
+    word_lines: int = Field(ge=0)
+
+
+class Reads(_Part):
+    """How an array is read, see :class:`~twincell.model.reads.ArrayReads`."""
+
+    node: int
+    inputs: int
+    outputs: int
+    lanes: int
+    neurons: int
+    by_neuron: bool
+
+
+class ResultAt(_Part):
+    """The words of a result, see :class:`~.results.ResultLayout`."""
+
+    classes: int = Field(ge=1)
+    unit_bytes: Literal[1, 2, 4]
+    words: int = Field(ge=1)
+
+    def decode(self, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (images, classes) and labels (images,) of uint32 (images, words), int64 both."""
+        octets = np.ascontiguousarray(words, dtype="<u4").view(np.uint8).reshape(len(words), -1)
+        used = octets[:, : (self.classes + 1) * self.unit_bytes]
+        units = np.ascontiguousarray(used).view(f"<i{self.unit_bytes}").astype(np.int64)
+        labels = units[:, -1] & ((1 << 8 * self.unit_bytes) - 1)
+        return units[:, :-1], labels
+
+
+class Holds(_Part):
+    """Images and results that the board holds."""
+
+    slots: int = Field(ge=1)
+    results: int = Field(ge=1)
+
+
+class Description(_Part):
+    """A build: board, link, registers, and the layout of what goes over it.
+
+    ``network`` names the network, whose file lies beside this one; ``clock`` is in hertz and
+    ``baud`` in bits per second; ``configuration`` and ``build`` are SHA-256, of which the registers
+    hold the first 32 bits.
+    """
+
+    format: Literal["twincell-board"] = FORMAT
+    version: Literal[1] = VERSION
+    board: str
+    network: str
+    clock: float = Field(gt=0)
+    clocks_per_bit: int = Field(ge=4)
+    baud: float = Field(gt=0)
+    configuration: str = Field(pattern="^[0-9a-f]{64}$")
+    build: str = Field(pattern="^[0-9a-f]{64}$")
+    cycles_per_image: int = Field(ge=1)
+    packets: dict[str, int]
+    results: ResultAt
+    capacity: Holds
+    registers: tuple[RegisterAt, ...]
+    targets: tuple[LoadTarget, ...]
+    emulated: tuple[EmulatedAt, ...]
+    reads: tuple[Reads, ...]
+
+    def register(self, name: str) -> RegisterAt:
+        """A register by its name; raises ``KeyError`` when there is none."""
+        for each in self.registers:
+            if each.name == name:
+                return each
+        raise KeyError(name)
+
+    @property
+    def read_order(self) -> ReadOrder:
+        """The order in which the arrays are read."""
+        return ReadOrder(tuple(ArrayReads(**each.model_dump()) for each in self.reads))
+
+    @property
+    def image_words(self) -> int:
+        """32-bit words of an image."""
+        return self.register("IMAGE_WORDS").value
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Images as words for ``IMAGE_DATA``, uint32 (images, image_words)."""
+        pixels, size = self.packets["pixels"], self.packets["pixel_bytes"]
+        flat = np.asarray(images).reshape(len(images), -1)
+        top = (1 << self.packets["pixel_bits"]) - 1
+        if flat.shape[1] != pixels or (flat.size and not 0 <= flat.min() <= flat.max() <= top):
+            raise ValueError(f"An image has {pixels} pixels of 0 to {top}")
+        octets = flat.astype(f"<u{size}").view(np.uint8).reshape(len(flat), -1)
+        padded = np.zeros((len(flat), self.image_words * 4), dtype=np.uint8)
+        padded[:, : octets.shape[1]] = octets
+        return padded.view("<u4")
+
+    def write(self, path: Path) -> None:
+        """Writes it, atomically; the bytes depend on it alone."""
+        text = json.dumps(self.model_dump(mode="json"), indent=2) + "\n"
+        files.write_bytes(path, text.encode())
+
+    @classmethod
+    def read(cls, path: Path) -> "Description":
+        """Reads one; raises :class:`DescriptionError`."""
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                raise DescriptionError(f"{path} is larger than any description of a build")
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise DescriptionError(f"{path}: {error.strerror}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the file"
+            raise DescriptionError(f"{path}: {where}: {first['msg']}") from None
+
+
+def describe(
+    instrument: Instrument, *, board: str, clock: float, clocks_per_bit: int
+) -> Description:
+    """The description of an emulator with a clock in hertz."""
+    network, controlled = instrument.network, instrument.controlled
+    plan, about = network.plan, network.about()
+    loadables = network.loadables
+
+    def target(stream: Any) -> int:
+        return next(index for index, each in enumerate(loadables) if each.program is stream)
+
+    emulated = [
+        {
+            **each,
+            "node": layer.node,
+            "read_errors": target(array.i_errors),
+            "word_lines": target(array.i_program),
+        }
+        for each, (layer, array) in zip(
+            about.get("emulated", []),
+            [
+                pair
+                for pair in zip(plan.layers, network.arrays, strict=True)
+                if pair[1] in network.counting
+            ],
+            strict=True,
+        )
+    ]
+    return Description.model_validate(
+        {
+            "board": board,
+            "network": network.graph.name,
+            "clock": clock,
+            "clocks_per_bit": clocks_per_bit,
+            "baud": clock / clocks_per_bit,
+            "configuration": instrument.identity.configuration,
+            "build": instrument.identity.build,
+            "cycles_per_image": plan.cycles_per_image,
+            **instrument.about(),
+            "registers": controlled.registers.as_dict()["registers"],
+            "targets": [{**vars(each.target), "words": each.target.words} for each in loadables],
+            "emulated": emulated,
+            "reads": [vars(each) for each in plan.read_order.arrays],
+        }
+    )
