@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import builds
 from tests.support.builds import build
-from twincell.sim import native, player, toolchain
+from twincell.sim import native, player, toolchain, verilated
 from twincell.sim.native import slices
 from twincell.sim.ports import PortsError, read
 from twincell.sim.results import SWEEP, BuildError, Hang, Pauses, SimulationError
@@ -81,7 +81,7 @@ def test_other_weights_need_no_compilation(tmp_path, built, monkeypatch):
         built.directory.joinpath("tally-net.v").read_bytes()
     )
     expected = player.compile_player(built.directory).binary
-    monkeypatch.setattr(player, "_compile", None)
+    monkeypatch.setattr(verilated.Program, "_compile", None)
     assert player.compile_player(other.directory).binary == expected
     result = native.run(other.directory, other.images)
     np.testing.assert_array_equal(result.scores, other.scores)
@@ -210,7 +210,11 @@ def test_pauses_are_checked():
 def test_the_compiler_is_part_of_the_key(built, monkeypatch):
     before = player.compile_player(built.directory).binary
     monkeypatch.setattr(toolchain, "compiler_version", lambda: "another")
-    monkeypatch.setattr(player, "_compile", lambda here, *_: (here / "player").touch())
+
+    def compiled(program, here, *_):
+        (here / program.name).touch()
+
+    monkeypatch.setattr(verilated.Program, "_compile", compiled)
     after = player.compile_player(built.directory).binary
     assert after != before
     after.unlink()

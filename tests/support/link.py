@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A small board for tests of the link: registers behind it, and the same in Python."""
 
+import numpy as np
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from twincell.fpga.host.transport import Transport, TransportError
 from twincell.fpga.link import Link
 from twincell.fpga.uart import Uart
 from twincell.hw.edges.bank import Bank
 from twincell.hw.edges.registers import MAGIC, Access, Register, RegisterMap
+from twincell.sim.twin import Twin
 
 BUILD = 0x600DCAFE
 REGISTERS = RegisterMap(
@@ -102,3 +105,55 @@ class Registers:
             self.stored[address] = word
         else:
             raise KeyError(address)
+
+
+class NoisyTransport(Transport):
+    """A twin behind a bad cable: bytes are changed, dropped, doubled and invented in both
+    directions, and some wait for the next ones.
+
+    Parameters
+    ----------
+    rate : probability of a disturbance of a byte
+    """
+
+    KINDS = ("flipped", "dropped", "doubled", "inserted", "paused")
+
+    def __init__(self, twin: Twin, rate: float, seed: int):
+        self.twin, self.rate, self.baud = twin, rate, twin.baud
+        self.rng = np.random.default_rng(seed)
+        self.counts = dict.fromkeys(self.KINDS, 0)
+
+    def read(self, timeout: float) -> bytes:
+        return self._disturbed(self.twin.read(timeout), pause=False)
+
+    def write(self, content: bytes) -> None:
+        self.twin.write(self._disturbed(content, pause=True))
+
+    def reopen(self) -> None:
+        raise TransportError("There is no other twin")
+
+    def close(self) -> None:
+        self.twin.close()
+
+    def _disturbed(self, content: bytes, *, pause: bool) -> bytes:
+        found = bytearray()
+        last = 0
+        hits = np.flatnonzero(self.rng.random(len(content)) < self.rate)
+        for at in hits.tolist():
+            found += content[last:at]
+            byte, last = content[at], at + 1
+            kind = self.KINDS[int(self.rng.integers(0, len(self.KINDS) if pause else 4))]
+            self.counts[kind] += 1
+            match kind:
+                case "flipped":
+                    found.append(byte ^ 1 << int(self.rng.integers(0, 8)))
+                case "doubled":
+                    found += bytes([byte, byte])
+                case "inserted":
+                    found += bytes([int(self.rng.integers(0, 256)), byte])
+                case "paused":
+                    # What came out meanwhile was not listened to.
+                    self.twin.write(bytes(found))
+                    self.twin.run(int(self.rng.integers(0, 4000)))
+                    found = bytearray([byte])
+        return bytes(found + content[last:])
