@@ -124,7 +124,7 @@ def draw_errors(net: str | Path, path: str | Path, injection: Injection) -> dict
     graph = load(net)
     errors = injection.errors(graph)
     if errors is None:
-        raise UsageError("No errors to draw: give --ber, --transient or --device")
+        raise UsageError("No errors to draw: give --ber, --transient, --device or --stuck")
     error_store.save(errors, path)
     return {
         "network": graph.name,

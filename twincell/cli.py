@@ -91,6 +91,7 @@ Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-2
 Device = Annotated[
     str | None, typer.Option(help="A device, a preset or a file: its cell gives the errors.")
 ]
+Stuck = Annotated[float | None, typer.Option(help="Share of cells that are stuck, 0 to 1.")]
 ErrorSeed = Annotated[int, typer.Option("--seed", min=0, help="Of the errors.")]
 Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
 
@@ -168,6 +169,7 @@ def build(
     ber: Ber = None,
     transient: Transient = None,
     device: Device = None,
+    stuck: Stuck = None,
     errors: Errors = None,
     seed: ErrorSeed = 0,
     prove: Annotated[
@@ -186,7 +188,7 @@ def build(
             reset=reset,
             weights=weights,
             array=array,
-            injection=api.Injection(ber, transient, device, errors, seed),
+            injection=api.Injection(ber, transient, device, errors, seed, stuck),
             proven=prove,
         )
     files, proof = emitted.files, emitted.proof
@@ -218,6 +220,7 @@ def verify(
     ber: Ber = None,
     transient: Transient = None,
     device: Device = None,
+    stuck: Stuck = None,
     errors: Errors = None,
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
     as_json: Json = False,
@@ -233,7 +236,7 @@ def verify(
             dataset=dataset,
             directory=data,
             array=array,
-            injection=api.Injection(ber, transient, device, errors, seed),
+            injection=api.Injection(ber, transient, device, errors, seed, stuck),
             pauses=pauses,
             seed=seed,
             progress=progress,
@@ -250,11 +253,14 @@ def errors(
     ber: Ber = None,
     transient: Transient = None,
     device: Device = None,
+    stuck: Stuck = None,
     seed: ErrorSeed = 0,
     as_json: Json = False,
 ) -> None:
     """Draw the errors of one programming of a network and save them, for `verify --errors`."""
-    report = api.draw_errors(net, out, api.Injection(ber, transient, device, seed=seed))
+    report = api.draw_errors(
+        net, out, api.Injection(ber, transient, device, seed=seed, stuck=stuck)
+    )
     _report(report, reports.pairs("errors", report), as_json)
 
 

@@ -16,8 +16,9 @@ from .networks import UsageError
 if TYPE_CHECKING:
     from .model.devices.cell import Cell
 
-#: Least rates of the options, beside 0.
-LEAST_RATES = {"ber": 0.0, "transient": LEAST_READ_RATE}
+#: Least and most of the options that are rates; each may be 0.
+RATES = {"ber": (0.0, MOST_RATE), "transient": (LEAST_READ_RATE, MOST_RATE), "stuck": (0.0, 1.0)}
+DRAWN = ("ber", "transient", "device", "stuck")  # what errors are drawn from
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Injection:
     transient : rate of read errors, 0 or 2^-24 to 0.5
     device : a preset or the file of a description, whose cell gives the persistent errors and the
         rate of read errors; a rate below 2^-24 counts as none
+    stuck : share of cells that always read one and the same state, 0 to 1; with ``ber`` or
+        ``device`` if wanted
     file : errors that were saved; nothing else goes with it
     seed : of the errors, 0 to ``2^64 - 1``
 
@@ -42,14 +45,15 @@ class Injection:
     device: str | None = None
     file: Path | None = None
     seed: int = 0
+    stuck: float | None = None
 
     def __post_init__(self):
-        given = [name for name in ("ber", "transient", "device") if getattr(self, name) is not None]
+        given = [name for name in DRAWN if getattr(self, name) is not None]
         if self.file is not None and given:
             raise UsageError(f"A file of errors already has rates; leave out --{given[0]}")
         if self.device is not None and self.ber is not None:
             raise UsageError("A device has its own rate of errors; leave out --ber or --device")
-        for name in LEAST_RATES:
+        for name in RATES:
             check_rate(name, getattr(self, name) or 0)
         if self.device is not None:
             device_cell(self.device)
@@ -67,34 +71,33 @@ class Injection:
             except ValueError as error:
                 raise UsageError(f"{self.file}: {error}") from None
             return errors
-        if not (self.ber or self.transient or self.device):
+        if not (self.ber or self.transient or self.device or self.stuck):
             return None
         persistent, transient = self.ber or 0.0, self.transient
         if self.device is not None:
             persistent, read = device_rates(self.device, graph)
             transient = read if transient is None else transient
-        return ErrorMap.draw(graph, self.seed, persistent=persistent, transient=transient or 0.0)
+        rates = {"transient": transient or 0.0, "stuck": self.stuck or 0.0}
+        return ErrorMap.draw(graph, self.seed, persistent=persistent, **rates)
 
     @property
     def options(self) -> list[object]:
         """The words of a command line that ask for it, the seed left out."""
-        values = (
-            ("ber", self.ber),
-            ("transient", self.transient),
-            ("device", self.device),
-            ("errors", self.file),
-        )
+        values = {name: getattr(self, name) for name in DRAWN} | {"errors": self.file}
         return [
-            word for name, value in values if value is not None for word in (f"--{name}", value)
+            word
+            for name, value in values.items()
+            if value is not None
+            for word in (f"--{name}", value)
         ]
 
 
 def check_rate(name: str, rate: float) -> None:
-    """Raises ``UsageError`` when the rate of an option, a key of LEAST_RATES, is out of range."""
-    least = LEAST_RATES[name]
-    if rate != 0 and not least <= rate <= MOST_RATE:
+    """Raises ``UsageError`` when the rate of an option, a key of RATES, is out of range."""
+    least, most = RATES[name]
+    if rate != 0 and not least <= rate <= most:
         low = f"0 or {least:g}" if least else "0"
-        raise UsageError(f"--{name} is {low} to {MOST_RATE:g}, not {rate:g}")
+        raise UsageError(f"--{name} is {low} to {most:g}, not {rate:g}")
 
 
 def device_cell(device: str) -> "Cell":

@@ -54,7 +54,7 @@ class Injected:
 
     Parameters
     ----------
-    ber, transient, device, file : what was asked for, see :class:`~.injection.Injection`
+    ber, transient, device, stuck, file : what was asked for, see :class:`~.injection.Injection`
     digest : SHA-256 of the errors
     synapses : sensed wrong, by the node's index
     reads : bits that read errors flipped in columns in use, by the node's index
@@ -63,6 +63,7 @@ class Injected:
     ber: float | None
     transient: float | None
     device: str | None
+    stuck: float | None
     file: str | None
     digest: str
     synapses: dict[int, int]
@@ -165,26 +166,19 @@ def verify(
     array = hardware.array_kind(array, errors)
     case = _case(net, graph, images, dataset, directory, seed)
     network, prologue = hardware.simulated(graph, budget, array, errors)
-    golden, torch_scores, flips = _references(graph, case.images, errors, network.plan.read_order)
-    chosen = ["--array", array, *injection.options] if array != "digital" or errors else []
-    replay = _replay_command(net, case, simulator, budget, dataset, directory, chosen, pauses, seed)
+    wanted = _references(graph, case.images, errors, network.plan.read_order)
+    budget = budget or Budget()
+    asked = _Asked(net, simulator, budget, dataset, directory, array, injection, pauses, seed)
+    replay = asked.replay(len(case.images), errors is not None)
     with _kept_on_failure(replay) as folder:
         start = time.perf_counter()
         emit(network, folder, name=graph.name, about={"network": network.about()})
         emitted = time.perf_counter() - start
-        run = _Run(
-            folder,
-            case,
-            golden,
-            simulator,
-            prologue=prologue,
-            expected_cycles=hardware.expected_cycles(network, errors),
-            pauses=PAUSES[pauses],
-            seed=seed,
-        )
+        cycles = hardware.expected_cycles(network, errors)
+        run = _Run(folder, case, wanted, simulator, prologue, cycles, PAUSES[pauses], seed)
         result = run.simulate(progress)
-        wrong = result.mismatches(golden) | (golden != torch_scores)
-        first = run.difference(result, wrong, torch_scores, replay)
+        wrong = wanted.wrong(result)
+        first = run.difference(result, wrong, replay)
         if first is None:
             shutil.rmtree(folder)
     return Verification(
@@ -193,24 +187,31 @@ def verify(
         array=array,
         data=case.source,
         images=len(case.images),
-        scores=golden.size,
+        scores=wrong.size,
         mismatches=int(wrong.sum()),
-        accuracy=None if case.labels is None else float((result.labels == case.labels).mean()),
-        cycles_per_image=result.steady_cycles_per_image,
+        accuracy=case.accuracy(result.labels),
         planned_cycles_per_image=network.plan.cycles_per_image,
-        expected_cycles_per_image=run.expected_cycles,
+        expected_cycles_per_image=cycles,
         lanes=network.plan.lanes,
         memory_bits=network.plan.memory_bits,
-        images_per_second=result.images_per_second,
-        clock_cycles_per_second=result.clock_cycles_per_second,
         emit_seconds=emitted,
-        compile_seconds=result.compile_seconds,
-        simulation_seconds=result.seconds,
         pauses=pauses,
         seed=seed,
-        errors=_injected(injection, errors, graph, flips),
+        errors=_injected(injection, errors, graph, wanted.reads),
         first_difference=first,
+        **_measured(result),
     )
+
+
+def _measured(result: Result) -> dict:
+    """The fields of a :class:`Verification` that its simulation alone decides."""
+    return {
+        "cycles_per_image": result.steady_cycles_per_image,
+        "images_per_second": result.images_per_second,
+        "clock_cycles_per_second": result.clock_cycles_per_second,
+        "compile_seconds": result.compile_seconds,
+        "simulation_seconds": result.seconds,
+    }
 
 
 @contextmanager
@@ -234,6 +235,10 @@ class _Case:
     images: np.ndarray
     labels: np.ndarray | None
     source: str
+
+    def accuracy(self, found: np.ndarray) -> float | None:
+        """The share of images that were labelled rightly."""
+        return None if self.labels is None else float((found == self.labels).mean())
 
 
 def _case(
@@ -260,16 +265,29 @@ def _choice(name: str, value: str, allowed: Iterable[str]) -> None:
         raise UsageError(f"The {name} is one of {', '.join(allowed)}, not {value!r}")
 
 
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """Scores (images, classes) by both references, and the flips of read errors by node."""
+
+    golden: np.ndarray
+    torch: np.ndarray
+    reads: dict[int, int]
+
+    def wrong(self, result: Result) -> np.ndarray:
+        """Which scores differ from either, bool (images, classes); see :class:`Verification`."""
+        return result.mismatches(self.golden) | (self.golden != self.torch)
+
+
 def _references(
     graph: Graph, images: np.ndarray, errors: ErrorMap | None, order: ReadOrder
-) -> tuple[np.ndarray, np.ndarray, dict[int, int]]:
-    """Scores by the packed interpreter and by torch, and the flips that read errors made."""
+) -> _Wanted:
+    """Runs the packed interpreter and torch."""
     from .model import reference  # torch takes seconds to import
 
     interpreter = integer.Interpreter(graph, errors=errors, order=order)
     golden = interpreter.scores(images)
     torch_scores = reference.scores(graph, images, errors=errors, order=order).numpy()
-    return golden, torch_scores, interpreter.read_flips()
+    return _Wanted(golden, torch_scores, interpreter.read_flips())
 
 
 def _injected(
@@ -281,6 +299,7 @@ def _injected(
         ber=injection.ber,
         transient=injection.transient,
         device=injection.device,
+        stuck=injection.stuck,
         file=None if injection.file is None else str(injection.file),
         digest=error_store.digest(errors),
         synapses=errors.flips(graph),
@@ -294,7 +313,7 @@ class _Run:
 
     build: Path
     case: _Case
-    golden: np.ndarray
+    wanted: _Wanted
     simulator: str
     prologue: Prologue | None
     expected_cycles: float
@@ -306,7 +325,8 @@ class _Run:
         images = self.case.images
         if self.simulator == "native":
             return native.run(self.build, images, progress=progress, **self._dice)
-        return harness.run(self.build, images, self.golden, simulator=self.simulator, **self._dice)
+        golden = self.wanted.golden
+        return harness.run(self.build, images, golden, simulator=self.simulator, **self._dice)
 
     @property
     def _dice(self) -> dict:
@@ -317,9 +337,7 @@ class _Run:
             "hang_after": native.default_hang_after(round(self.expected_cycles)),
         }
 
-    def difference(
-        self, result: Result, wrong: np.ndarray, torch_scores: np.ndarray, replay: str
-    ) -> Difference | None:
+    def difference(self, result: Result, wrong: np.ndarray, replay: str) -> Difference | None:
         """The first of the ``wrong`` scores, bool (images, classes), if there is one."""
         if not wrong.any():
             return None
@@ -328,8 +346,8 @@ class _Run:
         return Difference(
             image=image,
             hardware=result.scores[image].tolist(),
-            integer=self.golden[image].tolist(),
-            torch=torch_scores[image].tolist(),
+            integer=self.wanted.golden[image].tolist(),
+            torch=self.wanted.torch[image].tolist(),
             replay=replay,
             verilog=str(self.build),
             waves=None if waves is None else str(waves),
@@ -345,30 +363,41 @@ class _Run:
         return native.trace(self.build, images, image, vcd, **self._dice)
 
 
-def _replay_command(
-    net: str | Path,
-    case: _Case,
-    simulator: str,
-    budget: Budget | None,
-    dataset: str | None,
-    directory: Path | None,
-    chosen: list[object],
-    pauses: str,
-    seed: int,
-) -> str:
-    """The command line that repeats a verification."""
-    words: list[object] = ["twincell", "verify", net, "--images", len(case.images)]
-    words += ["--simulator", simulator]
-    budget = budget or Budget()
-    if budget.lanes is not None:
-        words += ["--lanes", budget.lanes]
-    if budget.images_per_second is not None:
-        words += ["--rate", budget.images_per_second, "--clock", budget.clock / 1e6]
-    if budget.arrangement != Arrangement.COLUMNS:
-        given = budget.arrangement
-        words += ["--arrangement", given if isinstance(given, str) else ",".join(given)]
-    if dataset is not None:
-        words += ["--dataset", dataset]
-    if directory is not None:
-        words += ["--data", directory]
-    return shlex.join(map(str, [*words, *chosen, "--pauses", pauses, "--seed", seed]))
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What a verification was asked for, all but the images."""
+
+    net: str | Path
+    simulator: str
+    budget: Budget
+    dataset: str | None
+    directory: Path | None
+    array: str
+    injection: Injection
+    pauses: str
+    seed: int
+
+    def replay(self, images: int, errors: bool) -> str:
+        """The command line that repeats the verification, with or without ``errors``."""
+        words: list[object] = ["twincell", "verify", self.net, "--images", images]
+        words += ["--simulator", self.simulator, *self._planned]
+        if self.dataset is not None:
+            words += ["--dataset", self.dataset]
+        if self.directory is not None:
+            words += ["--data", self.directory]
+        if errors or self.array != "digital":
+            words += ["--array", self.array, *self.injection.options]
+        return shlex.join(map(str, [*words, "--pauses", self.pauses, "--seed", self.seed]))
+
+    @property
+    def _planned(self) -> list[object]:
+        """The options of the budget."""
+        budget, words = self.budget, []
+        if budget.lanes is not None:
+            words += ["--lanes", budget.lanes]
+        if budget.images_per_second is not None:
+            words += ["--rate", budget.images_per_second, "--clock", budget.clock / 1e6]
+        if budget.arrangement != Arrangement.COLUMNS:
+            given = budget.arrangement
+            words += ["--arrangement", given if isinstance(given, str) else ",".join(given)]
+        return words

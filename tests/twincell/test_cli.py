@@ -132,7 +132,7 @@ def test_build_with_other_arrays(twincell, network, tmp_path):
 def test_verify_injects_errors(twincell, network, tmp_path, simulator):
     """Saved errors are replayed, and are those of the same rates and seed."""
     file = tmp_path / "errors.safetensors"
-    rates = ("--ber", 0.05, "--transient", 0.02, "--seed", 9)
+    rates = ("--ber", 0.05, "--transient", 0.02, "--stuck", 0.1, "--seed", 9)
     code, out, _ = twincell("errors", network, "--out", file, *rates, "--json")
     drawn = json.loads(out)
     assert code == 0 and sum(drawn["synapses"].values()) > 0
