@@ -18,7 +18,10 @@ def distort(images: Tensor, options: Augmentation, draws: torch.Generator) -> Te
     What comes in from outside is 0. Values are interpolated, then rounded to integers again, so
     that the network trains on pixels that the hardware can see.
     """
-    if options == Augmentation():
+    if options.mirror:
+        turned = torch.rand(len(images), 1, 1, generator=draws) < options.mirror
+        images = torch.where(turned, images.flip(-1), images)
+    if options == Augmentation(mirror=options.mirror):
         return images
     batch, height, width = images.shape
     # torch's sampling coordinates run from -1 to +1 over the image, so a pixel is 2 / size.

@@ -6,8 +6,8 @@ The network in eval mode and its graph differ only where float rounding decides 
 on its threshold; :func:`differences` counts that.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from .graph import Graph, sum_range
 from .layers import BinaryLinear, Pixels, ScoreHead, Sign
 from .nodes import Dense, Flatten, Head, Input, Node, Weights
-from .planes import BINARY, FixedPoint, Planes
+from .planes import BINARY, FixedPoint, Planes, Stochastic
 from .reference import Reference
+from .store import digest
 
 
 class ExportError(ValueError):
@@ -92,20 +93,33 @@ class _Reading:
     intercept: Fraction = Fraction(0)
 
     @classmethod
-    def of(cls, pixels: Pixels) -> "_Reading":
-        # A pixel u is shown as x = 2u - most, and the network reads low + (high - low) u / most.
-        most = (1 << pixels.bits) - 1
+    def of(cls, pixels: Pixels, stochastic: Stochastic | None) -> "_Reading":
+        # A pixel u of b bits is shown as x between -t and +t, t being the planes' total weight, and
+        # the network reads low where it is 0 and high where it is 2^b - 1.
+        planes = stochastic or (BINARY if pixels.bits == 1 else FixedPoint(pixels.bits))
+        if planes.bits != pixels.bits:
+            raise ExportError(f"Pixels of {pixels.bits} bits are no planes of {planes.bits} bits")
+        if planes.variants != 1:
+            raise ExportError("Export one number of presentations at a time, and join the graphs")
         low, high = Fraction(pixels.low), Fraction(pixels.high)
-        planes = BINARY if pixels.bits == 1 else FixedPoint(pixels.bits)
-        return cls(planes, (high - low) / (2 * most), (high + low) / 2)
+        return cls(planes, (high - low) / (2 * sum(planes.weights())), (high + low) / 2)
 
 
-def export(model: nn.Sequential, name: str, input_shape: tuple[int, ...]) -> Graph:
+def export(
+    model: nn.Sequential,
+    name: str,
+    input_shape: tuple[int, ...],
+    stochastic: Stochastic | None = None,
+) -> Graph:
     """The graph of ``model`` as it computes in eval mode, for images of ``input_shape``.
 
     The chain is ``Pixels``, any number of ``BinaryLinear, BatchNorm1d, Sign``, then ``ScoreHead``;
-    ``nn.Flatten`` may stand anywhere before the first layer. Raises :class:`ExportError` for
-    anything else, and ``GraphError`` when the layers do not fit each other.
+    ``nn.Flatten`` may stand anywhere before the first layer. ``stochastic`` are the planes that
+    show the pixels, with a single vector of thresholds; by default they are bits, or fixed point.
+    The batch-norm statistics should be of inputs that are shown in the same way.
+
+    Raises :class:`ExportError` for anything else, and ``GraphError`` when the layers do not fit
+    each other.
     """
     nodes: list[Node] = []
     reading = None
@@ -113,7 +127,8 @@ def export(model: nn.Sequential, name: str, input_shape: tuple[int, ...]) -> Gra
     while rest:
         match rest:
             case [Pixels() as pixels, *after] if reading is None:
-                reading = _Reading.of(pixels)
+                reading = _Reading.of(pixels, stochastic)
+                planes = reading.planes
             case [nn.Flatten(start_dim=1, end_dim=-1), *after]:
                 nodes.append(Flatten())
             case [BinaryLinear() as linear, nn.BatchNorm1d() as norm, Sign(), *after] if reading:
@@ -128,8 +143,36 @@ def export(model: nn.Sequential, name: str, input_shape: tuple[int, ...]) -> Gra
                     "Pixels, then BinaryLinear, BatchNorm1d, Sign for each layer, then ScoreHead"
                 )
         rest = after
-    planes = next((_Reading.of(m).planes for m in model if isinstance(m, Pixels)), BINARY)
     return Graph((Input(tuple(input_shape), planes), *nodes), name)
+
+
+def joined(graphs: Sequence[Graph]) -> Graph:
+    """One graph that supports the presentations of all ``graphs``, in their order.
+
+    They accumulate in the first layer, and its thresholds are all that may differ between them.
+    Raises :class:`ExportError` otherwise.
+    """
+    first = graphs[0]
+    planes = first.input.planes
+    if not isinstance(planes, Stochastic) or planes.repeated:
+        raise ExportError("Only stochastic inputs that the first layer accumulates can be joined")
+    at = next((i for i, node in enumerate(first.nodes) if isinstance(node, Dense)), 0)
+
+    def showing(graph: Graph, planes: Stochastic, thresholds: np.ndarray) -> Graph:
+        dense = replace(graph.nodes[at], thresholds=thresholds)
+        shown = replace(graph.input, planes=planes)
+        return Graph((shown, *graph.nodes[1:at], dense, *graph.nodes[at + 1 :]), graph.name)
+
+    counts, thresholds = [], []
+    for graph in graphs:
+        own = graph.input.planes.presentations
+        alone = replace(graph.input.planes, presentations=planes.presentations)
+        if digest(showing(graph, alone, first.nodes[at].thresholds)) != digest(first):
+            raise ExportError(f"Networks of {counts} and {own} presentations differ in more")
+        counts += own
+        thresholds.append(graph.nodes[at].thresholds)
+    whole = replace(planes, presentations=tuple(counts))
+    return showing(first, whole, np.concatenate(thresholds))
 
 
 def _dense(linear: BinaryLinear, norm: nn.BatchNorm1d, reading: _Reading) -> Dense:
@@ -190,15 +233,34 @@ class Differences:
 
 
 @torch.no_grad()
-def differences(model: nn.Sequential, graph: Graph, images: Tensor) -> Differences:
+def differences(
+    model: nn.Sequential, graph: Graph, images: Tensor, presentations: int | None = None
+) -> Differences:
     """Compares ``model``, which is put into eval mode, with ``graph`` on integer ``images``
-    (batch, *graph.input.shape)."""
+    (batch, *graph.input.shape), in one of the numbers of ``presentations`` that a stochastic input
+    supports (the first by default), with the bits that hardware shows."""
     model.eval()
     head = model[-1]
     if not isinstance(head, ScoreHead):
         raise ExportError(f"The last module must be a ScoreHead, not {head}")
-    ours = head.scores(model[:-1](images)).to(torch.int64)
-    theirs = Reference(graph).scores(images)
+    ours = head.scores(model[:-1](_as_shown(graph, images, presentations))).to(torch.int64)
+    if graph.repeated:
+        ours = ours.unflatten(0, (len(images), -1)).sum(dim=1)
+    theirs = Reference(graph).scores(images, presentations=presentations)
     labels = ours.argmax(dim=1) != theirs.argmax(dim=1)
     scores = (ours != theirs).any(dim=1)
     return Differences(len(ours), int(scores.sum()), int(labels.sum()))
+
+
+def _as_shown(graph: Graph, images: Tensor, presentations: int | None) -> Tensor:
+    """What a torch network is given for ``images``: the images; or the mean of their stochastic
+    presentations, in the pixels' own units; or each presentation as an image of its own."""
+    planes = graph.input.planes
+    if not isinstance(planes, Stochastic):
+        return images
+    count, most = graph.presentations(presentations), (1 << planes.bits) - 1
+    numbers = [planes.numbers(index, count, images[0].numel()) for index in range(len(images))]
+    limits = torch.from_numpy(np.stack(numbers).astype(np.int64))
+    bits = (images.flatten(1)[:, None] >= limits).to(torch.float32)
+    shown = bits.flatten(0, 1) if planes.repeated else bits.mean(dim=1)
+    return (most * shown).unflatten(1, graph.input.shape)

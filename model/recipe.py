@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .data import Name
+from .planes import Generator, Stochastic
 
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
+Presentations = Annotated[int, Field(ge=1, le=1024)]
 
 
 class RecipeError(ValueError):
@@ -23,24 +25,55 @@ class _Section(BaseModel):
 class Planes(_Section):
     """How pixels are shown to the network.
 
-    ``fixed-point`` pixels run from ``low`` to ``high`` during training; ``binary`` pixels are -1
-    and +1, the latter from ``threshold`` on.
+    ``fixed-point`` and ``stochastic`` pixels run from ``low`` to ``high`` during training;
+    ``binary`` pixels are -1 and +1, the latter from ``threshold`` on. Only ``stochastic`` planes
+    have the fields behind it:
+
+    Parameters
+    ----------
+    presentations : the numbers of presentations that the network supports, the usual one first
+    accumulate : where presentations are added up: in the ``first`` layer or at the ``output``
+    generator, seed : of the hardware's random numbers
+    shown : what training shows: ``grey`` images as they are, or random bits, fresh in each step, of
+        so many presentations; by default of the first supported number
     """
 
-    planes: Literal["fixed-point", "binary"] = "fixed-point"
+    planes: Literal["fixed-point", "binary", "stochastic"] = "fixed-point"
     low: float = -1.0
     high: float = 1.0
     threshold: int | None = Field(default=None, ge=1)
+    presentations: tuple[Presentations, ...] | None = Field(
+        default=None, min_length=1, max_length=64, strict=False
+    )
+    accumulate: Literal["first", "output"] | None = None
+    generator: Annotated[Generator, Field(strict=False)] | None = None
+    seed: int | None = Field(default=None, ge=0, lt=1 << 63)
+    shown: Literal["grey"] | Presentations | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> "Planes":
         if (self.threshold is None) == (self.planes == "binary"):
             raise ValueError("threshold belongs to binary planes, which need it")
         if self.planes == "binary" and (self.low, self.high) != (-1.0, 1.0):
-            raise ValueError("low and high belong to fixed-point planes")
+            raise ValueError("low and high belong to fixed-point and stochastic planes")
         if self.low >= self.high:
             raise ValueError(f"low = {self.low} must be less than high = {self.high}")
+        if (self.presentations is None) == (self.planes == "stochastic"):
+            raise ValueError("presentations belong to stochastic planes, which need them")
+        if len(set(self.presentations or ())) < len(self.presentations or ()):
+            raise ValueError(f"presentations = {list(self.presentations or ())} repeat a number")
+        for name in ("accumulate", "generator", "seed", "shown"):
+            if getattr(self, name) is not None and self.planes != "stochastic":
+                raise ValueError(f"{name} belongs to stochastic planes")
         return self
+
+    def stochastic(self, bits: int) -> Stochastic | None:
+        """The planes of pixels of ``bits`` bits, ``None`` where they are not stochastic."""
+        if self.presentations is None:
+            return None
+        given = {"seed": self.seed, "generator": self.generator, "accumulate": self.accumulate}
+        given = {name: value for name, value in given.items() if value is not None}
+        return Stochastic(bits, self.presentations, **given)
 
 
 class Optimization(_Section):
@@ -76,6 +109,7 @@ class Augmentation(_Section):
     rotation : degrees
     scale, shear : fractions
     elastic : pixels, at each knot of a coarse grid that is interpolated
+    mirror : probability with which left and right change places
     """
 
     shift: float = Field(default=0.0, ge=0)
@@ -83,6 +117,7 @@ class Augmentation(_Section):
     scale: float = Field(default=0.0, ge=0, lt=1)
     shear: float = Field(default=0.0, ge=0, lt=1)
     elastic: float = Field(default=0.0, ge=0)
+    mirror: float = Field(default=0.0, ge=0, le=1)
 
 
 class Errors(_Section):

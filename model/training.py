@@ -25,12 +25,15 @@ from .generators import mix
 from .graph import Graph
 from .integer import Interpreter, labels
 from .layers import BinaryLinear, Pixels, mlp
+from .planes import Stochastic
+from .presentations import Showing, presented
 from .recipe import Optimization, Recipe, RecipeError
-from .reference import Reference
 from .store import digest, save
 
 CHECKPOINT = "checkpoint.pt"
-_INIT, _SPLIT, _EPOCH, _ERRORS, _MAPS = range(5)  # streams of random numbers
+STATISTICS = 20_000  # training images behind the batch-norm statistics of stochastic inputs
+# Streams of random numbers.
+_INIT, _SPLIT, _EPOCH, _ERRORS, _MAPS, _SHOWN, _HELD, _STATISTICS = range(8)
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,23 @@ class Epoch:
 class Trained:
     """A trained network: ``graph`` got ``correct`` of ``images`` test images right.
 
-    ``with_errors`` holds the accuracies with the error maps that the recipe asks for.
+    ``with_errors`` holds the accuracies with the error maps that the recipe asks for. A stochastic
+    input is measured with each supported number of presentations, ``by_presentations``, and
+    ``correct`` is that of the first one.
     """
 
     recipe: Recipe
     graph: Graph
     model: nn.Sequential
     images: int
-    correct: int
+    by_presentations: tuple[int, ...]
     history: tuple[Epoch, ...]
     with_errors: tuple[float, ...] = ()
+
+    @property
+    def correct(self) -> int:
+        """Test images that the graph labels rightly."""
+        return self.by_presentations[0]
 
     @property
     def accuracy(self) -> float:
@@ -70,8 +80,7 @@ class Trained:
     @property
     def interval(self) -> tuple[float, float]:
         """Wilson 95 % interval of the accuracy."""
-        result = binomtest(self.correct, self.images).proportion_ci(0.95, method="wilson")
-        return float(result.low), float(result.high)
+        return wilson(self.correct, self.images)
 
     def record(self) -> dict:
         """What was measured and on what, as plain data for a report."""
@@ -80,12 +89,15 @@ class Trained:
             "digest": digest(self.graph),
             "data": self.recipe.data,
             "test_images": self.images,
-            "correct": self.correct,
-            "accuracy": self.accuracy,
-            "wilson_95": list(self.interval),
+            **_measured(self.correct, self.images),
             "epochs": len(self.history),
             "seed": self.recipe.seed,
         }
+        if isinstance(planes := self.graph.input.planes, Stochastic):
+            record["presentations"] = [
+                {"presentations": count, **_measured(correct, self.images)}
+                for count, correct in zip(planes.presentations, self.by_presentations, strict=True)
+            ]
         if self.recipe.errors is not None:
             found = self.with_errors
             record["errors"] = {
@@ -104,6 +116,20 @@ class Trained:
         text = json.dumps(self.record(), indent=2) + "\n"
         path.with_suffix(".json").write_text(text, encoding="utf-8")
         return path
+
+
+def _measured(correct: int, images: int) -> dict:
+    return {
+        "correct": correct,
+        "accuracy": correct / images,
+        "wilson_95": list(wilson(correct, images)),
+    }
+
+
+def wilson(correct: int, images: int) -> tuple[float, float]:
+    """Wilson 95 % interval of an accuracy."""
+    found = binomtest(correct, images).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
 
 
 def train(
@@ -132,7 +158,9 @@ def train(
     data = _prepared(recipe, data or load(recipe.data))
     run = _Run(recipe, data)
     path = Path(directory) / CHECKPOINT
-    identity = {"recipe": recipe.model_dump_json(), "data set": data.digest()}
+    # Without what is left at its default, so that a field that comes later orphans no checkpoint.
+    given = recipe.model_dump_json(exclude_defaults=True)
+    identity = {"recipe": given, "data set": data.digest()}
     if resume and (state := load_checkpoint(path, identity)):
         run.restore(state)
     with _reporting(recipe, progress) as report:
@@ -140,8 +168,8 @@ def train(
             run.history.append(run.epoch(number))
             save_checkpoint(path, identity, run.state())
             report(run.history[-1])
-    graph = export(run.model, recipe.name, (math.prod(data.shape),))
-    correct = _correct(graph, torch.tensor(data.test_images), torch.tensor(data.test_labels))
+    graph = run.export()
+    correct = _correct(graph, data)
     history, found = tuple(run.history), tuple(_with_errors(recipe, graph, data))
     return Trained(recipe, graph, run.model, len(data.test_labels), correct, history, found)
 
@@ -162,6 +190,9 @@ class _Run:
         held, used = order[: options.validation], order[options.validation :]
         self.held = images[held], labels[held]
         self.used = images[used], labels[used].to(torch.int64)
+        self.planes = planes = recipe.input.stochastic(data.bits)
+        count = recipe.input.shown or (planes and planes.presentations[0])
+        self.showing = Showing(planes, count) if planes and count != "grey" else None
         self.model = _network(recipe, data)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=options.learning_rate, fused=True
@@ -180,8 +211,9 @@ class _Run:
         for index, batch in enumerate(batches[:steps]):
             self.optimizer.param_groups[0]["lr"] = _rate(options, number + index / steps)
             inputs = distort(images[batch].float(), self.recipe.augmentation, draws)
-            with self._erring(number * steps + index):
-                step_loss, step_correct = self._step(inputs.flatten(1), labels[batch])
+            step = number * steps + index
+            with self._erring(step):
+                step_loss, step_correct = self._step(inputs.flatten(1), labels[batch], step)
             loss, correct = loss + step_loss / steps, correct + step_correct
         accuracy = correct / (steps * options.batch)
         return Epoch(number + 1, loss, accuracy, self._validate())
@@ -206,11 +238,19 @@ class _Run:
             for layer in layers:
                 layer.errors = None
 
-    def _step(self, inputs: Tensor, labels: Tensor) -> tuple[float, int]:
+    def _logits(self, images: Tensor, *stream: int) -> Tensor:
+        """Logits (batch, classes) of pixels (batch, n). The recipe may show them by random bits,
+        which ``stream`` decides."""
+        if self.showing is None:
+            return self.model(images)
+        seed = mix(self.recipe.seed, *stream)
+        return self.showing.mean(self.model(self.showing.rows(images, seed)))
+
+    def _step(self, images: Tensor, labels: Tensor, step: int) -> tuple[float, int]:
         """One step of the optimizer: the batch's mean loss and how many it got right before."""
         options = self.recipe.training
         self.optimizer.zero_grad()
-        logits = self.model(inputs)
+        logits = self._logits(images, _SHOWN, step)
         loss = functional.cross_entropy(logits, labels, label_smoothing=options.label_smoothing)
         loss.backward()
         self.optimizer.step()
@@ -226,7 +266,16 @@ class _Run:
             return None
         self.model.eval()
         with torch.no_grad():
-            return float((self.model(images.flatten(1)).argmax(dim=1) == labels).float().mean())
+            found = self._logits(images.flatten(1), _HELD).argmax(dim=1)
+        return float((found == labels).float().mean())
+
+    def export(self) -> Graph:
+        """The graph of the network as it is now."""
+        images, name = self.used[0].flatten(1), self.recipe.name
+        if self.planes is None:
+            return export(self.model, name, images.shape[1:])
+        seed = mix(self.recipe.seed, _STATISTICS)
+        return presented(self.model, name, self.planes, images[:STATISTICS], seed)
 
     def state(self) -> dict:
         """All that a later run needs to continue."""
@@ -291,9 +340,14 @@ def _rate(options: Optimization, epoch: float) -> float:
     return options.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _correct(graph: Graph, images: Tensor, labels: Tensor) -> int:
-    scores = Reference(graph).scores(images.flatten(1))
-    return int((scores.argmax(dim=1) == labels).sum())
+def _correct(graph: Graph, data: Dataset) -> tuple[int, ...]:
+    """How many test images the graph gets right, with each number of presentations."""
+    planes = graph.input.planes
+    counts = planes.presentations if isinstance(planes, Stochastic) else (None,)
+    network = Interpreter(graph)
+    images = data.test_images.reshape(len(data.test_images), -1)
+    found = (labels(network.scores(images, presentations=count)) for count in counts)
+    return tuple(int((each == data.test_labels).sum()) for each in found)
 
 
 @contextmanager

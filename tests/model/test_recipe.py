@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from twincell.model.planes import Stochastic
 from twincell.model.recipe import Recipe, RecipeError
 
 ZOO = Path(__file__).parents[2] / "zoo"
@@ -57,6 +58,18 @@ def test_every_bad_field_is_listed(tmp_path):
     "section, message",
     [
         ('planes = "binary"', "threshold belongs to binary planes, which need it"),
+        ('planes = "stochastic"', "presentations belong to stochastic planes, which need them"),
+        ("presentations = [3]", "presentations belong to stochastic planes, which need them"),
+        ('planes = "stochastic"\npresentations = []', r"input.presentations: .*at least 1 item"),
+        ('planes = "stochastic"\npresentations = [3, 0]', r"input.presentations.1: .*equal to 1"),
+        ('planes = "stochastic"\npresentations = [3, 3]', r"presentations = \[3, 3\] repeat"),
+        ('shown = "grey"', "shown belongs to stochastic planes"),
+        ('accumulate = "output"', "accumulate belongs to stochastic planes"),
+        ("seed = 1", "seed belongs to stochastic planes"),
+        ('planes = "stochastic"\npresentations = [3]\nshown = "gray"', "should be 'grey'"),
+        ('planes = "stochastic"\npresentations = [3]\nshown = 0', "greater than or equal to 1"),
+        ('planes = "stochastic"\npresentations = [3]\ngenerator = "dice"', "'lfsr'"),
+        ('planes = "stochastic"\npresentations = [3]\naccumulate = "last"', "'first' or 'output'"),
         ("threshold = 3", "threshold belongs to binary planes, which need it"),
         ('planes = "binary"\nthreshold = 3\nlow = 0.0', "low and high belong to fixed-point"),
         ("low = 1.0", "low = 1.0 must be less than high = 1.0"),
@@ -66,6 +79,14 @@ def test_every_bad_field_is_listed(tmp_path):
 def test_input_fields_must_agree(tmp_path, section, message):
     with pytest.raises(RecipeError, match=message):
         _read(tmp_path, f"{GOOD}\n[input]\n{section}\n")
+
+
+def test_stochastic_planes(tmp_path):
+    given = 'planes = "stochastic"\npresentations = [8, 3]\ngenerator = "taps"\nseed = 5'
+    recipe = _read(tmp_path, f"{GOOD}\n[input]\n{given}\n")
+    assert recipe.input.shown is None and recipe.input.accumulate is None
+    assert recipe.input.stochastic(5) == Stochastic(5, (8, 3), 5, "taps")
+    assert _read(tmp_path, GOOD).input.stochastic(5) is None
 
 
 def test_a_missing_section_is_named(tmp_path):

@@ -19,17 +19,23 @@ from twincell.model.store import digest, load
 from twincell.model.training import CHECKPOINT, Epoch, Trained, train
 
 
-@pytest.fixture(scope="module")
-def shapes() -> Dataset:
+def lines(count: int, train: int) -> Dataset:
     """6x6 images of three kinds: a bright row, a bright column, neither; in 4-bit noise."""
     rng = np.random.default_rng(7)
-    labels = rng.integers(0, 3, 400).astype(np.uint8)
-    images = rng.integers(0, 7, (400, 6, 6)).astype(np.uint8)
+    labels = rng.integers(0, 3, count).astype(np.uint8)
+    images = rng.integers(0, 7, (count, 6, 6)).astype(np.uint8)
     for image, label in zip(images, labels, strict=True):
         place = rng.integers(6)
         image[place] += np.uint8(8 * (label == 0))
         image[:, place] += np.uint8(8 * (label == 1))
-    return Dataset("shapes", images[:300], labels[:300], images[300:], labels[300:], 4, 3, "made")
+    parts = images[:train], labels[:train], images[train:], labels[train:]
+    return Dataset("shapes", *parts, 4, 3, "made")
+
+
+@pytest.fixture(scope="module")
+def shapes() -> Dataset:
+    """300 images to train with and 100 to test."""
+    return lines(400, 300)
 
 
 def _recipe(**changes) -> Recipe:
@@ -201,6 +207,15 @@ def test_distortions_move_a_spot_within_their_limits():
         assert seen.any(dim=0).tolist() == [2 <= place <= 6 for place in range(9)]
     turned = distort(_spot(), Augmentation(rotation=90.0, scale=0.5, shear=0.5), draws)
     assert (turned.flatten(1).argmax(dim=1) == 40).all()  # the centre stays
+
+
+def test_mirrored_images_change_sides():
+    images = torch.arange(12.0).reshape(1, 3, 4).repeat(400, 1, 1)
+    draws = torch.Generator().manual_seed(1)
+    found = distort(images, Augmentation(mirror=0.25), draws)
+    turned = (found == images.flip(-1)).all(dim=(1, 2))
+    assert torch.equal(turned, ~(found == images).all(dim=(1, 2))) and 70 < turned.sum() < 130
+    assert torch.equal(distort(images, Augmentation(mirror=1.0), draws), images.flip(-1))
 
 
 def test_no_distortion_changes_nothing():

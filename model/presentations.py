@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Stochastic inputs in training: random bits, and batch-norm statistics of what they make.
+
+A pixel ``u`` of ``b`` bits shows +1 in a presentation with probability ``u / (2^b - 1)``. A first
+layer that accumulates ``P`` presentations adds up ``P`` such bits before anything else happens to
+them, and that sum is binomial. So one number is drawn for each pixel, whatever ``P`` is, and
+training with ``P`` presentations costs one matrix product, as training with grey images does.
+
+The draws are torch's and NumPy's own business: hardware never sees them. What is measured of a
+trained network is measured with the bits of the hardware's generator.
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+
+import numpy as np
+import torch
+from numba import njit
+from scipy.stats import binom
+from torch import Tensor, nn
+
+from .export import export, joined
+from .generators import mix
+from .graph import Graph
+from .planes import Stochastic
+
+_CHUNK = 2000  # images at once to measure statistics
+
+
+@cache
+def binomial_table(bits: int, presentations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Walker's alias tables of how many of ``presentations`` bits are +1, for each pixel value.
+
+    Returns thresholds uint32 and aliases uint16, both (2^bits, presentations + 1): of a uniform
+    entry ``k`` and a uniform 32-bit word, the count is ``k`` where the word is below its threshold,
+    else its alias. Probabilities are exact to ``2^-32``.
+    """
+    most = (1 << bits) - 1
+    levels, counts = np.arange(most + 1)[:, None], np.arange(presentations + 1)
+    thresholds = np.empty((most + 1, presentations + 1), dtype=np.uint32)
+    aliases = np.empty(thresholds.shape, dtype=np.uint16)
+    _fill_tables(binom.pmf(counts, presentations, levels / most), thresholds, aliases)
+    return thresholds, aliases
+
+
+@njit(cache=True)
+def _fill_tables(probabilities, thresholds, aliases):
+    levels, entries = probabilities.shape
+    small, large = np.empty(entries, np.int64), np.empty(entries, np.int64)
+    for level in range(levels):
+        share = probabilities[level] * (entries / probabilities[level].sum())
+        smalls = larges = 0
+        for k in range(entries):
+            # An entry that is never found needy is full, and its own alias.
+            thresholds[level, k], aliases[level, k] = np.uint32(0xFFFFFFFF), k
+            if share[k] < 1:
+                small[smalls], smalls = k, smalls + 1
+            else:
+                large[larges], larges = k, larges + 1
+        while smalls and larges:
+            smalls -= 1
+            needy, giver = small[smalls], large[larges - 1]
+            thresholds[level, needy] = np.uint32(share[needy] * 4294967296.0)
+            aliases[level, needy] = giver
+            share[giver] -= 1 - share[needy]
+            if share[giver] < 1:
+                larges -= 1
+                small[smalls], smalls = giver, smalls + 1
+
+
+@njit(cache=True, nogil=True, boundscheck=False)
+def _fill_counts(pixels, thresholds, aliases, seed, out):
+    """One word of the splitmix64 sequence of ``seed`` for each pixel."""
+    entries = np.uint64(thresholds.shape[1])
+    state = seed
+    for index in range(len(pixels)):
+        state += np.uint64(0x9E3779B97F4A7C15)
+        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        word ^= word >> np.uint64(31)
+        k = ((word >> np.uint64(32)) * entries) >> np.uint64(32)
+        level = pixels[index]
+        aliased = np.uint64(np.uint32(word) >= thresholds[level, k])
+        # A choice without a branch, which would be mispredicted often.
+        out[index] = k ^ ((k ^ aliases[level, k]) & (~aliased + np.uint64(1)))
+
+
+@dataclass(frozen=True)
+class Showing:
+    """How ``planes`` show pixels in training, in ``presentations``: a torch network gets a row for
+    each image, or, where presentations are added up at the output, a row for each of them."""
+
+    planes: Stochastic
+    presentations: int
+
+    def rows(self, pixels: Tensor, seed: int) -> Tensor:
+        """Means of random bits, in the pixels' own units.
+
+        Parameters
+        ----------
+        pixels : whole numbers of any type, (batch, n)
+        seed : of the draws, which are independent of each other
+
+        Returns
+        -------
+        float32 (batch, n) or (batch * presentations, n), those of one image in a row: 0 where all
+        bits are -1, the greatest pixel where all are +1.
+        """
+        count = self.presentations
+        if self.planes.repeated:
+            pixels, count = pixels.repeat_interleave(count, dim=0), 1
+        flat = np.ascontiguousarray(pixels.numpy().reshape(-1), dtype=np.uint16)
+        out = np.empty(len(flat), dtype=np.float32)
+        _fill_counts(flat, *binomial_table(self.planes.bits, count), np.uint64(mix(seed)), out)
+        out *= np.float32(((1 << self.planes.bits) - 1) / count)
+        return torch.from_numpy(out).reshape(pixels.shape)
+
+    def mean(self, logits: Tensor) -> Tensor:
+        """Those of the rows (.., classes) to those of the images (batch, classes)."""
+        if not self.planes.repeated:
+            return logits
+        return logits.unflatten(0, (-1, self.presentations)).mean(dim=1)
+
+
+def presented(
+    model: nn.Sequential, name: str, planes: Stochastic, images: Tensor, seed: int
+) -> Graph:
+    """The graph of ``model`` for stochastic inputs, its batch-norm statistics measured on training
+    ``images`` (N, n) shown in ``planes``; ``seed`` decides the draws.
+
+    However the network was trained, each number of presentations gets the thresholds that belong to
+    its own spread of sums in the first layer.
+    """
+    shape = tuple(images.shape[1:])
+    kinds = (1,) if planes.repeated else planes.presentations
+
+    def show(count: int) -> Iterator[Tensor]:
+        for index, batch in enumerate(images.split(_CHUNK)):
+            yield Showing(planes, count).rows(batch, mix(seed, count, index))
+
+    copies = calibrated(model, [partial(show, count) for count in kinds])
+    if planes.repeated:
+        return export(copies[0], name, shape, planes)
+    each = (replace(planes, presentations=(count,)) for count in kinds)
+    pairs = zip(copies, each, strict=True)
+    return joined([export(made, name, shape, alone) for made, alone in pairs])
+
+
+def calibrated(
+    model: nn.Sequential, shows: Sequence[Callable[[], Iterable[Tensor]]]
+) -> list[nn.Sequential]:
+    """Copies of ``model``, in eval mode, whose batch-norm statistics are of certain inputs.
+
+    Each of ``shows`` gives one kind of input in batches (N, n), the same at each call, and there is
+    a copy for each. The first batch-norm's statistics are of the copy's own inputs; all further
+    ones are of the inputs of all copies alike, since a graph has one threshold vector there.
+    """
+    copies = [copy.deepcopy(model).eval() for _ in shows]
+    places = [index for index, module in enumerate(model) if isinstance(module, nn.BatchNorm1d)]
+    for place in places:
+        moments = [_moments(made[:place], show) for made, show in zip(copies, shows, strict=True)]
+        if place != places[0]:
+            mean = torch.stack([first for first, _ in moments]).mean(dim=0)
+            square = torch.stack([second for _, second in moments]).mean(dim=0)
+            moments = [(mean, square)] * len(copies)
+        for made, (mean, square) in zip(copies, moments, strict=True):
+            norm = made[place]
+            assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(square - mean * mean)
+    return copies
+
+
+@torch.no_grad()
+def _moments(layers: nn.Sequential, show: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
+    """Means of what ``layers`` make of inputs and of its square, float64 (outputs,)."""
+    count, first, second = 0, torch.zeros(()), torch.zeros(())
+    for batch in show():
+        values = layers(batch).to(torch.float64)
+        count += len(values)
+        first, second = first + values.sum(dim=0), second + (values * values).sum(dim=0)
+    return first / count, second / count
