@@ -20,19 +20,20 @@ class Counts(wiring.Component):
     ----------
     layer : the plan
     layout : of what the array returns for its columns
-    width : lanes of a neuron that are counted
+    most : greatest count of a neuron
+    carried : whether one of it comes as a carry; a neuron of a single lane has none
 
     Members
     -------
     i : In(layout)
     counts : Out, of each neuron
-    carries : Out, one more to add for each neuron; of no width when a neuron has a single lane
+    carries : Out, one more to add for each neuron; of no width when there is none
     """
 
-    def __init__(self, layer: LayerPlan, layout: data.Layout, width: int):
+    def __init__(self, layer: LayerPlan, layout: data.Layout, most: int, *, carried: bool = True):
         self.layer = layer
-        self.width = max(width - 1, 1)
-        self.carried = width > 1
+        self.carried = carried and most > 1
+        self.width = most - self.carried
         super().__init__(
             {
                 "i": In(layout),

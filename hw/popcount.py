@@ -61,7 +61,7 @@ class Popcount(wiring.Component):
             _sum(m, *lanes, name=f"count1_{index}")
             for index, lanes in enumerate(_chunks(list(self.i[:adders]), 3))
         ]
-        m.d.comb += self.o.eq(_add_up(m, counts, list(self.i[adders:]), self.levels))
+        m.d.comb += self.o.eq(add_up(m, counts, list(self.i[adders:]), self.levels))
         return m
 
 
@@ -149,7 +149,7 @@ class XnorPopcount(wiring.Component):
             first = neuron * self.slices
             counts = [Cat(digit[first + k] for digit in digits) for k in range(self.slices)]
             lanes = list(left.word_select(neuron, self.slices - 1)) if self.slices > 1 else []
-            total = _add_up(
+            total = add_up(
                 m, counts, lanes, self.levels, level=0, ripple=3, name=f"neuron{neuron}_count"
             )
             m.d.comb += self.o[neuron].eq(total)
@@ -215,7 +215,7 @@ def _chunks(items: list, size: int) -> list[list]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-def _add_up(
+def add_up(
     m: Module,
     counts: list[Value],
     late: list[Value],
