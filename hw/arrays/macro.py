@@ -18,6 +18,7 @@ from .macro_members import control_members
 from .macro_timing import Timing
 from .pins import BlackBox
 from .signature import ArraySignature
+from .updates import PulseTrains
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,16 @@ class MacroArray(wiring.Component):
     active : uint8 of the same shape for ternary weights, ``None`` for binary ones
     name : of its files
     timing, retries, formed : see :class:`~.macro_control.MacroControl`
+    update_bits : of a signed count of pulses, see :class:`~.updates.PulseTrains`; ``None`` for a
+        memory that does not learn
     read_errors, program_errors : of the behavioural model
     macro : what has the macro's pins: called with rows, columns and the model's parameters
+
+    Members
+    -------
+    i_update, update_limit : In, where it learns: ``i`` and ``limit`` of the pulse trains
+    updating : Out(1), where it learns: from the cycle after an update was taken to the end of its
+        last pulse
     """
 
     def __init__(
@@ -84,6 +93,7 @@ class MacroArray(wiring.Component):
         timing: Timing | None = None,
         retries: int = 3,
         formed: bool = True,
+        update_bits: int | None = None,
         read_errors: ReadErrors | None = None,
         program_errors: ProgramErrors | None = None,
         macro: Callable[[int, int, dict], wiring.Component] = BlackBox,
@@ -107,14 +117,21 @@ class MacroArray(wiring.Component):
             timing=timing,
             retries=retries,
             formed=formed,
+            learns=update_bits is not None,
         )
         self.macro = macro(rows, columns, self.parameters(rows, columns))
-        super().__init__(
-            {
-                **ArraySignature(rows, columns).members,
-                **control_members(rows, columns, self.timing_defaults, retries),
-            }
-        )
+        learns = update_bits is not None
+        members = {
+            **ArraySignature(rows, columns).members,
+            **control_members(rows, columns, self.timing_defaults, retries, learns=learns),
+        }
+        self.trains = None
+        if update_bits is not None:
+            self.trains = PulseTrains(rows, columns, update_bits)
+            members["i_update"] = self.trains.signature.members["i"]
+            members["update_limit"] = self.trains.signature.members["limit"]
+            members["updating"] = wiring.Out(1)
+        super().__init__(members)
 
     @property
     def cycles_per_read(self) -> int:
@@ -157,7 +174,17 @@ class MacroArray(wiring.Component):
         m.submodules.control = control = self.control
         m.submodules.macro = macro = self.macro
         connect(m, control.pins, macro.pins)
+        if self.trains is not None:
+            m.submodules.trains = trains = self.trains
+            connect(m, flipped(self.i_update), trains.i)
+            connect(m, trains.o, control.i_weak)
+            m.d.comb += [
+                trains.limit.eq(self.update_limit),
+                self.updating.eq(trains.o.valid | control.programming),
+            ]
         for name, member in self.signature.members.items():
+            if name in ("i_update", "update_limit", "updating"):
+                continue
             inner, outer = getattr(control, name), getattr(self, name)
             if not member.is_port:
                 source = name in ("i", "i_program")

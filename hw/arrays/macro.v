@@ -6,6 +6,8 @@
 // the product is +1, Q when it is -1. Two HRS devices discharge neither when TERNARY, otherwise,
 // like two LRS devices, they give a bit that is fixed for that cell.
 //
+// A weak RESET changes nothing: it moves a resistance within its state.
+//
 // Whatever must not be done to the pins is reported by $error, counted in `violations`, and makes
 // the outputs undefined.
 @HEADER@
@@ -121,14 +123,14 @@
   endtask
 
   // --- what must not happen
-  wire [2:0] modes = {v_form, v_set, v_reset};
-  wire [2*COLUMNS+ROWS+3:0] choice = {modes, sl, wl, bl, blb};
+  wire [3:0] modes = {v_form, v_set, v_reset, v_weak};
+  wire [2*COLUMNS+ROWS+4:0] choice = {modes, sl, wl, bl, blb};
   reg was_pre, was_sen, was_hv;
-  reg [2*COLUMNS+ROWS+3:0] was_choice;
+  reg [2*COLUMNS+ROWS+4:0] was_choice;
   initial {was_pre, was_sen, was_hv} = 3'b000;
   wire rising = sen & ~was_sen;
   wire several = |(wl & (wl - 1'b1));
-  wire one_mode = v_form + v_set + v_reset == 2'd1;
+  wire one_mode = |modes & ~|(modes & (modes - 1'b1));
   reg broken;
 
   task rule(input bad, input [48*8-1:0] what);
@@ -206,14 +208,14 @@
 
   task program_devices;
     integer row, k, least;
-    reg forming, setting;
+    reg forming, setting, resetting;
     reg [COLUMNS-1:0] on_bl, on_blb;
     begin
-      {forming, setting} = was_choice[2*COLUMNS+ROWS+3 -: 2];
+      {forming, setting, resetting} = was_choice[2*COLUMNS+ROWS+4 -: 3];
       row = line(was_choice[2*COLUMNS +: ROWS]);
       {on_bl, on_blb} = was_choice[0 +: 2*COLUMNS];
       least = forming ? LEAST_FORM : setting ? LEAST_SET : LEAST_RESET;
-      if (width >= least)
+      if (width >= least && (forming || setting || resetting))
         for (k = 0; k < COLUMNS; k = k + 1)
           if (forming) begin
             if (on_bl[k]) {bl_formed[row][k], bl_lrs[row][k]} = 2'b11;
@@ -241,7 +243,7 @@
     rule(|(x & xn), "straight and crossed at once");
     rule(pulse & ~hv, "a pulse without high voltage");
     rule(hv & ~one_mode, "not one programming voltage");
-    rule(hv & (sl != v_reset), "the source line at the wrong end");
+    rule(hv & (sl != (v_reset | v_weak)), "the source line at the wrong end");
     rule(hv & was_hv & (choice != was_choice), "a choice changed under high voltage");
     rule(pulse & ~|wl, "a pulse without a word line");
 

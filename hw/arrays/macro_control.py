@@ -3,13 +3,14 @@
 
 from amaranth.hdl import C, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
-from .macro_members import LINE, RETRY_BITS, Operation, control_members
+from .macro_lines import LineRecords
+from .macro_members import RETRY_BITS, Operation, control_members
 from .macro_timing import DURATION_BITS, Timing
 from .pins import pins_signature
 from .signature import ArraySignature
+from .updates import weak_stream
 
 
 class MacroControl(wiring.Component):
@@ -28,6 +29,10 @@ class MacroControl(wiring.Component):
     shifters are switched on, and kept until they are off. A programming is accepted between two
     reads, before a read that waits.
 
+    *A weak RESET*, where the memory learns, is one pulse on any of a word line's devices. It is
+    accepted as a programming is, behind one that waits, and the next may begin when it is over. The
+    pulse is counted before it is given.
+
     All pins are registers and are 0 after a reset. A reset ends a pulse at once; the word line is
     then marked ``incomplete`` until it has been programmed again. What is known of word lines
     survives a reset, but not a loss of power.
@@ -38,16 +43,18 @@ class MacroControl(wiring.Component):
     ternary : whether a cell that does not discharge in time is a zero
     timing, retries : values of the registers where nothing is connected
     formed : whether the macro is delivered formed
+    learns : whether it takes weak RESET pulses
 
     Members
     -------
     i, o, i_program : see :class:`~.signature.ArraySignature`; ``active`` is ignored unless ternary
+    i_weak : In(:func:`~.updates.weak_stream`), where it learns
     pins : Out, see :mod:`.pins`
     timing : In, durations; 0 acts as 1. They may change while nothing is read or programmed.
     retries : In, of a programming
     line, line_state : In, Out, a word line and, a cycle later, how often it was programmed (up to
-        65535), whether it is formed, and whether its programming was cut off
-    programming : Out(1), between the acceptance of a word line and ``done``
+        65535), whether it is formed, whether its programming was cut off, and its weak pulses
+    programming : Out(1), between the acceptance of a word line and ``done``; during a weak pulse
     done : Out(1), for a cycle: a programming has ended
     report : Out, of the last programming: row, columns that still read wrong, retries
     retried, failures : Out, retries of all programmings, and programmings that failed
@@ -62,6 +69,7 @@ class MacroControl(wiring.Component):
         timing: Timing | None = None,
         retries: int = 3,
         formed: bool = True,
+        learns: bool = False,
     ):
         most = (1 << RETRY_BITS) - 1
         if type(retries) is not int or not 0 <= retries <= most:
@@ -70,14 +78,16 @@ class MacroControl(wiring.Component):
         self.columns = columns
         self.ternary = ternary
         self.defaults = timing or Timing()
-        self.formed = formed
-        super().__init__(
-            {
-                **ArraySignature(rows, columns).members,
-                "pins": Out(pins_signature(rows, columns)),
-                **control_members(rows, columns, self.defaults, retries),
-            }
-        )
+        self.learns = learns
+        self.records = LineRecords(rows, formed=formed, learns=learns)
+        members = {
+            **ArraySignature(rows, columns).members,
+            "pins": Out(pins_signature(rows, columns)),
+            **control_members(rows, columns, self.defaults, retries, learns=learns),
+        }
+        if learns:
+            members["i_weak"] = In(weak_stream(rows, columns))
+        super().__init__(members)
 
     @property
     def latency(self) -> int:
@@ -92,13 +102,16 @@ class MacroControl(wiring.Component):
         self._row = Signal(range(max(self.rows, 2)))
         self._line_on = Signal()
         self._inputs, self._enable = Signal(self.columns), Signal(self.columns)
-        self._targets = Signal(self.columns), Signal(self.columns)  # BL, BLb devices to be LRS
+        # BL and BLb devices that become LRS, or that get a weak pulse.
+        self._targets = Signal(self.columns), Signal(self.columns)
         self._pending = Signal(self.columns)  # columns being programmed
         self._operation = Signal(Operation)
+        self._weak = Signal()  # a weak pulse, and not a programming
         self._verifying = Signal()
         self._taken = Signal()  # the pins show the end of LATCH in the next cycle
         self._clock_phases(m)
         self._remember_lines(m)
+        self._width_of_pulses(m)
         bl, blb = self._columns_to_pulse(m)
         with m.If(self.done):
             m.d.sync += self.done.eq(0)
@@ -131,7 +144,11 @@ class MacroControl(wiring.Component):
 
     def _accept(self, m: Module) -> None:
         """In the cycle before a read or a programming may begin."""
-        m.d.comb += [self.i_program.ready.eq(1), self.i.ready.eq(~self.i_program.valid)]
+        pulse = self.i_weak.valid if self.learns else C(0, 1)
+        m.d.comb += [
+            self.i_program.ready.eq(1),
+            self.i.ready.eq(~self.i_program.valid & ~pulse),
+        ]
         m.next = "IDLE"
         with m.If(self.i_program.valid):
             sign, active = self.i_program.payload.sign, self.i_program.payload.active
@@ -142,8 +159,17 @@ class MacroControl(wiring.Component):
                 bl.eq(sign & whole),
                 blb.eq(~sign & whole),
                 self._pending.eq(-1),
+                self._weak.eq(0),
+                self.programming.eq(1),
                 self.report.retries.eq(0),
             ]
+            m.next = "LOOK_UP"
+        with m.Elif(pulse):
+            if self.learns:
+                m.d.comb += self.i_weak.ready.eq(1)
+                weak, (bl, blb) = self.i_weak.payload, self._targets
+                m.d.sync += [self._row.eq(weak.row), bl.eq(weak.bl), blb.eq(weak.blb)]
+            m.d.sync += [self._weak.eq(1), self.programming.eq(1)]
             m.next = "LOOK_UP"
         with m.Elif(self.i.valid):
             m.d.sync += [
@@ -211,39 +237,39 @@ class MacroControl(wiring.Component):
     # --- programming ------------------------------------------------------------------------------
 
     def _remember_lines(self, m: Module) -> None:
-        """A memory of what is known of each word line."""
-        fresh = {"programmings": 0, "formed": int(self.formed), "incomplete": 0}
-        depth = max(self.rows, 2)
-        m.submodules.lines = memory = Memory(shape=LINE, depth=depth, init=[fresh] * depth)
-        asked, own, write = memory.read_port(), memory.read_port(), memory.write_port()
-        self._known, self._note, self._noting = own.data, write.data, write.en
+        m.submodules.lines = records = self.records
+        self._known, self._note, self._noting = records.known, records.note, records.write
+        offered = self.i_program.payload.row
+        if self.learns:
+            offered = Mux(self.i_program.valid, offered, self.i_weak.payload.row)
         m.d.comb += [
-            asked.addr.eq(self.line),
-            self.line_state.eq(asked.data),
-            own.addr.eq(Mux(self.programming, self._row, self.i_program.payload.row)),
-            write.addr.eq(self._row),
+            records.line.eq(self.line),
+            self.line_state.eq(records.line_state),
+            records.row.eq(Mux(self.programming, self._row, offered)),
+            records.own.eq(self._row),
         ]
 
     def _pulse_states(self, m: Module, bl: Signal, blb: Signal) -> None:
         coming, operation = self._next, self._operation
         forming = (operation == Operation.FORM_BL) | (operation == Operation.FORM_BLB)
-        resetting = operation == Operation.RESET
+        resetting, weak = operation == Operation.RESET, operation == Operation.WEAK
         select = [
             self._line_on.eq(1),
             coming.v_form.eq(forming),
             coming.v_set.eq(operation == Operation.SET),
             coming.v_reset.eq(resetting),
-            coming.sl.eq(resetting),
+            coming.v_weak.eq(weak),
+            coming.sl.eq(resetting | weak),
             coming.bl.eq(bl),
             coming.blb.eq(blb),
         ]
-        width = Mux(forming, self.timing.form, Mux(resetting, self.timing.reset, self.timing.set))
-        settle = self._duration.eq(self.timing.settle)
+        settle, high = self._duration.eq(self.timing.settle), coming.hv.eq(1)
+        pulse = [self._duration.eq(self._width), coming.pulse.eq(1)]
         for state, following, drive in (
             ("SELECT", "RAISE", [settle]),
-            ("RAISE", "PULSE", [settle, coming.hv.eq(1)]),
-            ("PULSE", "LOWER", [self._duration.eq(width), coming.hv.eq(1), coming.pulse.eq(1)]),
-            ("LOWER", "RELEASE", [settle, coming.hv.eq(1)]),
+            ("RAISE", "PULSE", [settle, high]),
+            ("PULSE", "LOWER", [*pulse, high]),
+            ("LOWER", "RELEASE", [settle, high]),
         ):
             with m.State(state):
                 m.d.comb += [*select, *drive]
@@ -265,6 +291,21 @@ class MacroControl(wiring.Component):
                     with m.Case(Operation.SET):
                         m.d.sync += self._verifying.eq(1)
                         m.next = "PRECHARGE"
+                    with m.Case(Operation.WEAK):
+                        m.d.sync += self.programming.eq(0)
+                        m.next = "IDLE"
+
+    def _width_of_pulses(self, m: Module) -> None:
+        self._width = Signal(DURATION_BITS)
+        with m.Switch(self._operation):
+            with m.Case(Operation.FORM_BL, Operation.FORM_BLB):
+                m.d.comb += self._width.eq(self.timing.form)
+            with m.Case(Operation.RESET):
+                m.d.comb += self._width.eq(self.timing.reset)
+            with m.Case(Operation.SET):
+                m.d.comb += self._width.eq(self.timing.set)
+            with m.Case(Operation.WEAK):
+                m.d.comb += self._width.eq(self.timing.weak)
 
     def _columns_to_pulse(self, m: Module) -> tuple[Signal, Signal]:
         """The devices of each side that the present pulse goes to."""
@@ -280,6 +321,8 @@ class MacroControl(wiring.Component):
                     m.d.comb += devices.eq(~target & self._pending)
                 with m.Case(Operation.SET):
                     m.d.comb += devices.eq(target & self._pending)
+                with m.Case(Operation.WEAK):
+                    m.d.comb += devices.eq(target)
             found.append(devices)
         return found[0], found[1]
 
@@ -287,17 +330,21 @@ class MacroControl(wiring.Component):
         """What comes before the first pulse and after a verifying read."""
         pins, known = self.pins, self._known
         bl, blb = self._targets
-        worn = known.programmings.all()
         with m.State("LOOK_UP"):
-            m.d.sync += self.programming.eq(1)
-            m.d.comb += [
-                self._noting.eq(1),
-                self._note.eq(known),
-                self._note.incomplete.eq(1),
-                self._note.programmings.eq(known.programmings + ~worn),
-            ]
-            m.d.sync += self._operation.eq(Mux(known.formed, Operation.RESET, Operation.FORM_BL))
+            m.d.comb += [self._noting.eq(1), self._note.eq(known)]
             m.next = "SELECT"
+            with m.If(self._weak):
+                if self.learns:
+                    m.d.comb += self._note.weak.eq(known.weak + ~known.weak.all())
+                m.d.sync += self._operation.eq(Operation.WEAK)
+            with m.Else():
+                programmings = known.programmings
+                m.d.comb += [
+                    self._note.incomplete.eq(1),
+                    self._note.programmings.eq(programmings + ~programmings.all()),
+                ]
+                first = Mux(known.formed, Operation.RESET, Operation.FORM_BL)
+                m.d.sync += self._operation.eq(first)
         with m.State("CHECK"):
             wrong = (pins.q ^ ~blb) | (pins.qn ^ ~bl) if self.ternary else pins.q ^ bl
             m.d.sync += [self._pending.eq(wrong), self._verifying.eq(0)]

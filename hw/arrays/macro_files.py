@@ -14,6 +14,7 @@ from .pins import MODULE, verilog_header
 
 STUB = f"{MODULE}.stub.v"
 MODEL = f"{MODULE}.model.v"
+SOCKET = f"{MODULE}.socket.v"
 
 #: Parameters with their defaults; all but the first three are the model's own.
 PARAMETERS = {
@@ -59,6 +60,11 @@ def beside(component: object) -> Beside:
     arrays = [each for each in found if isinstance(each, MacroArray)]
     if not arrays:
         return Beside({}, {}, {})
+    played = {getattr(each.macro, "played", False) for each in arrays}
+    if len(played) > 1:
+        raise ValueError("Either all macros of a design are played by a test bench, or none is")
+    if played.pop():
+        return Beside({STUB: stub()}, {SOCKET: socket()}, {})
     return Beside({STUB: stub()}, {MODEL: model()}, memories(arrays))
 
 
@@ -81,6 +87,22 @@ def model() -> str:
     text = Path(__file__).with_name("macro.v").read_text()
     # An output that a task assigns is a register behind it.
     return text.replace("@HEADER@", verilog_header(PARAMETERS))
+
+
+def socket() -> str:
+    """A macro without behaviour, for simulation: a test bench drives its outputs."""
+    return "\n".join(
+        [
+            "// SPDX-License-Identifier: BSD-2-Clause",
+            "// The pins of a 2T2R memory macro; a test bench drives q_reg and qn_reg.",
+            verilog_header(PARAMETERS),
+            "  reg [COLUMNS-1:0] q_reg /* verilator public_flat_rw */;",
+            "  reg [COLUMNS-1:0] qn_reg /* verilator public_flat_rw */;",
+            "  assign q = q_reg;",
+            "  assign qn = qn_reg;",
+            "endmodule\n",
+        ]
+    )
 
 
 def contents_text(array: MacroArray) -> str:

@@ -11,20 +11,25 @@ WEAR_BITS = 16
 TOTAL_BITS = 32
 
 
-class Operation(enum.Enum, shape=2):
-    """What a programming pulse does."""
+class Operation(enum.Enum, shape=3):
+    """What a pulse does."""
 
     FORM_BL = 0
     FORM_BLB = 1
     RESET = 2
     SET = 3
+    WEAK = 4
 
 
-#: What the controller knows of a word line.
-LINE = data.StructLayout({"programmings": WEAR_BITS, "formed": 1, "incomplete": 1})
+def line_layout(learns: bool) -> data.StructLayout:
+    """What the controller knows of a word line; where the memory learns, its weak pulses too."""
+    known = {"programmings": WEAR_BITS, "formed": 1, "incomplete": 1}
+    return data.StructLayout(known | ({"weak": TOTAL_BITS} if learns else {}))
 
 
-def control_members(rows: int, columns: int, timing: Timing, retries: int) -> dict:
+def control_members(
+    rows: int, columns: int, timing: Timing, retries: int, *, learns: bool = False
+) -> dict:
     """Members of an array with a controller, beside those of ``ArraySignature``."""
     row = range(max(rows, 2))
     report = {"row": row, "failed": columns, "retries": RETRY_BITS}
@@ -32,7 +37,7 @@ def control_members(rows: int, columns: int, timing: Timing, retries: int) -> di
         "timing": In(Timing.layout(), init=timing.as_dict()),
         "retries": In(RETRY_BITS, init=retries),
         "line": In(row),
-        "line_state": Out(LINE),
+        "line_state": Out(line_layout(learns)),
         "programming": Out(1),
         "done": Out(1),
         "report": Out(data.StructLayout(report)),

@@ -74,9 +74,10 @@ class MacroModel:
 
     def _problem(self, pins: Mapping[str, int], before: Mapping[str, int]) -> str:
         lines = pins["wl"].bit_count()
-        modes = ("v_form", "v_set", "v_reset")
+        modes = ("v_form", "v_set", "v_reset", "v_weak")
         held = (*modes, "sl", "wl", "bl", "blb")
         rising = pins["sen"] and not before["sen"]
+        resetting = pins["v_reset"] | pins["v_weak"]
         rules = [
             (lines > 1, "two word lines at once"),
             (pins["hv"] and (pins["pre"] or pins["sen"]), "high voltage during a read"),
@@ -86,7 +87,7 @@ class MacroModel:
             (pins["x"] & pins["xn"], "straight and crossed at once"),
             (pins["pulse"] and not pins["hv"], "a pulse without high voltage"),
             (pins["hv"] and sum(pins[mode] for mode in modes) != 1, "not one programming voltage"),
-            (pins["hv"] and pins["sl"] != pins["v_reset"], "the source line at the wrong end"),
+            (pins["hv"] and pins["sl"] != resetting, "the source line at the wrong end"),
             (
                 pins["hv"] and before["hv"] and any(pins[pin] != before[pin] for pin in held),
                 "a choice changed under high voltage",
@@ -141,9 +142,9 @@ class MacroModel:
     def _pulse(self, pins: Mapping[str, int]) -> None:
         """The end of a pulse that was driven with these pins."""
         row = pins["wl"].bit_length() - 1
-        kind = next(mode for mode in ("v_form", "v_set", "v_reset") if pins[mode])
+        kind = next(mode for mode in ("v_form", "v_set", "v_reset", "v_weak") if pins[mode])
         self.pulses.append((kind.removeprefix("v_"), row, self._width))
-        if self._width < self.least:
+        if self._width < self.least or kind == "v_weak":  # devices have two states here
             return
         for column in range(self.columns):
             for side, (select, devices) in enumerate((("bl", self.bl), ("blb", self.blb))):

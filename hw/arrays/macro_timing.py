@@ -18,7 +18,7 @@ class Timing:
     word_line : the word line rises, before sensing
     sense : the branches race; the window within which a ternary cell must have discharged
     latch : the word line is off, and the result is taken at the end
-    form, set, reset : the programming pulses
+    form, set, reset, weak : the programming pulses, and the weak RESET of learning
     settle : between any two steps of raising and lowering the programming voltages
     """
 
@@ -29,6 +29,7 @@ class Timing:
     form: int = 32
     set: int = 8
     reset: int = 8
+    weak: int = 4
     settle: int = 2
 
     def __post_init__(self):

@@ -49,7 +49,10 @@ PINS = (
     Pin("v_form", "input", "1", "voltages of FORMING"),
     Pin("v_set", "input", "1", "voltages of SET"),
     Pin("v_reset", "input", "1", "voltages of RESET"),
-    Pin("sl", "input", "1", "the source line is driven and bit lines are grounded: RESET"),
+    Pin("v_weak", "input", "1", "voltages of a weak RESET"),
+    Pin(
+        "sl", "input", "1", "the source line is driven, bit lines are grounded: RESET, weak or not"
+    ),
     Pin("bl", "input", "columns", "the column's BL device is connected to the driver"),
     Pin("blb", "input", "columns", "the column's BLb device is connected to the driver"),
     Pin("pulse", "input", "1", "the driver is on"),
@@ -81,6 +84,8 @@ class BlackBox(wiring.Component):
     pins : In, see ``PINS``
     """
 
+    played = False  # whether a test bench drives the outputs, and not the behavioural model
+
     def __init__(self, rows: int, columns: int, parameters: Mapping):
         self.parameters = dict(parameters)
         super().__init__({"pins": In(pins_signature(rows, columns))})
@@ -91,6 +96,12 @@ class BlackBox(wiring.Component):
         parameters = {f"p_{name}": value for name, value in self.parameters.items()}
         m.submodules.macro = Instance(MODULE, **parameters, i_clk=ClockSignal(), **ports)
         return m
+
+
+class PlayedMacro(BlackBox):
+    """A macro whose outputs a test bench drives in simulation, with a device model of its own."""
+
+    played = True
 
 
 def verilog_header(parameters: Mapping[str, str]) -> str:

@@ -55,9 +55,9 @@ def _read(rng, rows, columns):
 def _pulse(rng, rows, columns):
     """The pins of an ordinary pulse of some width."""
     full = 1 << columns
-    mode = str(rng.choice(["v_form", "v_set", "v_reset"]))
+    mode = str(rng.choice(["v_form", "v_set", "v_reset", "v_weak"]))
     bl, blb = (int(rng.integers(full)) for _ in range(2))
-    choice = {**QUIET, mode: 1, "bl": bl, "blb": blb, "sl": int(mode == "v_reset")}
+    choice = {**QUIET, mode: 1, "bl": bl, "blb": blb, "sl": int(mode in ("v_reset", "v_weak"))}
     choice["wl"] = 1 << int(rng.integers(rows))
     on = [{**choice, "hv": 1, "pulse": 1}] * int(rng.integers(1, 4))
     return [choice, {**choice, "hv": 1}, *on, {**choice, "hv": 1}, choice, QUIET]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A step of device training through generated Verilog, with PyTorch's devices at the pins."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..hw.arrays.macro import MacroArray
+from ..hw.arrays.macro_members import line_layout
+from ..hw.arrays.macro_timing import Timing
+from ..hw.arrays.pins import PlayedMacro
+from ..hw.verilog import emit
+from .bench_run import run_bench
+from .jobs import Simulator
+from .ports import read
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TIMING = Timing(form=1, set=1, reset=1, weak=1, settle=1)  # the shortest
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a step left behind.
+
+    Parameters
+    ----------
+    state : of the memory at the pins, as ``state_dict()`` has it
+    weights : int8 (rows, columns), -1 and +1 as the sense amplifiers read them
+    pulses : int64 (rows,), weak pulses of each word line, as its counter says
+    """
+
+    state: "dict[str, Tensor]"
+    weights: np.ndarray
+    pulses: np.ndarray
+
+
+def learn(
+    device: str,
+    seed: int,
+    state: "dict[str, Tensor]",
+    updates: np.ndarray,
+    *,
+    bits: int = 5,
+    limit: int | None = None,
+    simulator: Simulator = "verilator",
+    idle: float = 0.0,
+    work: Path | None = None,
+) -> Learned:
+    """Sends the pulse counts of one training step, int (rows, columns), through a macro's array.
+
+    Each row of counts becomes pulses at the pins of the macro, where a memory of PyTorch in
+    ``state`` takes them; then all word lines are read.
+
+    Parameters
+    ----------
+    device : a preset of ``model.learning.devices``
+    seed : of its memory of that shape
+    state : of the memory before
+    updates : pulses, positive ones towards +1
+    bits, limit : of the hardware, see :class:`~..hw.arrays.updates.PulseTrains`
+    idle : probability that the sources pause before a beat
+    work : directory for the run's files; by default one that is removed
+
+    Raises ``ValueError`` for counts that do not fit ``bits``, and what
+    :func:`~.bench_run.run_bench` raises.
+    """
+    updates = np.asarray(updates, dtype=np.int64)
+    most = (1 << (bits - 1)) - 1
+    if updates.ndim != 2 or np.abs(updates).max(initial=0) > most:
+        raise ValueError(
+            f"Updates are counts (rows, columns) from {-most} to {most}, not "
+            f"{updates.shape} from {updates.min(initial=0)} to {updates.max(initial=0)}"
+        )
+    if work is None:
+        with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
+            options = {"bits": bits, "limit": limit, "simulator": simulator, "idle": idle}
+            return learn(device, seed, state, updates, work=Path(scratch), **options)
+    import torch
+
+    rows, columns = updates.shape
+    build = work / "build"
+    array = MacroArray(
+        np.zeros((rows, columns), np.uint8), timing=TIMING, update_bits=bits, macro=PlayedMacro
+    )
+    emit(array, build, name="learning")
+    top = read(build)
+    torch.save(state, work / "before.pt")
+    i, o, full = top.stream("i"), top.stream("o"), (1 << columns) - 1
+    given = next(field.offset for field in i.fields if field.name == "inputs")
+    everything = full << given | full << given + columns  # all inputs are 1, all columns enabled
+    vectors = {
+        "updates": top.stream("i_update").pack(row=np.arange(rows), counts=updates),
+        "reads": i.from_integers([row | everything for row in range(rows)]),
+    }
+    timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
+    ports = {"timing": timing, "retries": 0, "line": 0}
+    ports["update_limit"] = most if limit is None else limit
+    options = {"device": device, "shape": [rows, columns], "seed": seed, "idle": idle}
+    options["ports"] = ports
+    run_bench(build, "learning", vectors, work, simulator=simulator, options=options)
+    with np.load(work / "observed.npz") as observed:
+        agree = [beat & full for beat in o.integers(observed["beats"])]
+        weak = observed["wear"] >> line_layout(learns=True)["weak"].offset
+    signs = [[2 * (line >> column & 1) - 1 for column in range(columns)] for line in agree]
+    after = torch.load(work / "after.pt", weights_only=True)
+    return Learned(after, np.array(signs, dtype=np.int8), weak)
