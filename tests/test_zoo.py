@@ -24,7 +24,7 @@ def needs_data(name: str) -> None:
 
 
 def test_every_network_has_recipe_and_record():
-    assert api.zoo() == ["digits-mlp", "mnist-mlp"]
+    assert api.zoo() == ["digits-mlp", "digits-small", "mnist-mlp"]
     for name in api.zoo():
         assert (ZOO / f"{name}.toml").is_file() and (ZOO / f"{name}.json").is_file()
 
