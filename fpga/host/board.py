@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A connected board: its registers by name, its memories, its images and its runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from ...hw.arrays import settings
+from ...hw.edges.registers import MAGIC
+from ...hw.loading import Target
+from ...hw.plan import Arrangement, LayerPlan
+from ...model.errors import ErrorMap
+from ...model.generators import start_of_image
+from ...model.graph import Graph
+from ..description import Description, EmulatedAt
+from .session import LinkError, Session
+
+POLLS = 100_000  # of a state that should change soon
+_NO_ERRORS = (1 << 31, 1 << 31, 1 << 31)  # registers of a generator that draws nothing
+
+
+class WrongBoard(LinkError):
+    """Something answers, but it is not the build that is described; nothing was changed there."""
+
+
+class Board:
+    """A board that runs a build.
+
+    What it holds is remembered, so that nothing is sent twice; :meth:`connect` forgets it.
+
+    Parameters
+    ----------
+    session : to the board
+    about : the description of its build
+    graph : its network
+
+    Methods raise what :class:`~.session.Session` raises.
+    """
+
+    def __init__(self, session: Session, about: Description, graph: Graph):
+        self.session, self.about, self.graph = session, about, graph
+        self.targets = [
+            Target(t.name, t.kind, t.rows, t.bits, t.lowest, t.highest, t.width)
+            for t in about.targets
+        ]
+        self._lines: dict[int, np.ndarray] = {}  # of each target, as far as it is known
+        self._rates: dict[int, float] = {}  # whose tables the arrays of these indices have
+        self._images: dict[int, bytes] = {}  # by slot
+        self.programmed = 0  # lines written
+
+    def connect(self) -> None:
+        """Begins a session and makes sure that this is the build.
+
+        What ran is ended; memories keep what they hold. Raises :class:`WrongBoard`.
+        """
+        names = ("MAGIC", "LAYOUT", "CONFIGURATION", "BUILD")
+        first = self._at("MAGIC")
+        found = dict(zip(names, self.session.begin(first, len(names)), strict=True))
+        wanted = {name: self.about.register(name).value for name in names}
+        if found["MAGIC"] != MAGIC:
+            raise WrongBoard(f"What answers is no twincell board (magic {found['MAGIC']:#010x})")
+        if found["LAYOUT"] != wanted["LAYOUT"]:
+            raise WrongBoard(
+                f"The board's registers are of layout {found['LAYOUT']}, this host knows "
+                f"{wanted['LAYOUT']}; load a bitstream that this twincell has built"
+            )
+        for name, what in (("CONFIGURATION", "another network or plan"), ("BUILD", "weights")):
+            if found[name] != wanted[name]:
+                raise WrongBoard(
+                    f"The board runs another build ({what} differ: {found[name]:08x}, not "
+                    f"{wanted[name]:08x}); load {self.about.board}'s bitstream of this build"
+                )
+        self._lines, self._rates, self._images = {}, {}, {}
+        self.pulse("CONTROL", "SOFT_RESET")
+        self.clear()
+
+    def read(self, name: str) -> int:
+        """A register."""
+        return self.session.read(self._at(name))[0]
+
+    def write(self, name: str, word: int) -> None:
+        """A register, on its way."""
+        self.session.write(self._at(name), [word])
+
+    def pulse(self, name: str, field: str) -> None:
+        """Writes one field of a register, and 0 to the others."""
+        self.write(name, self.about.register(name)[field].mask)
+
+    def clear(self) -> None:
+        """Sets the counters to 0."""
+        self.pulse("CONTROL", "CLEAR")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """No image is inside and none enters, so that memories can be loaded."""
+        self.pulse("CONTROL", "HOLD")
+        self._wait("STATUS", "HELD", 1)
+        yield
+        self.write("CONTROL", 0)
+        self.session.flush()
+
+    def load(self, target: int, lines: np.ndarray) -> int:
+        """Loads a memory, uint32 (rows, words); only rows that differ from what it holds are sent.
+
+        Returns how many.
+        """
+        known = self._lines.pop(target, None)
+        changed = np.ones(len(lines), bool) if known is None else (known != lines).any(axis=1)
+        self.write("LOAD_TARGET", target)
+        for first, stop in _stretches(changed):
+            self.write("LOAD_ROW", first)
+            words = lines[first:stop].reshape(-1).tolist()
+            self.session.write(self._at("LOAD_DATA"), words, step=False)
+        self._lines[target] = lines
+        self.programmed += int(changed.sum())
+        return int(changed.sum())
+
+    def program(self, sensed: Graph) -> int:
+        """Loads the word lines of all emulated arrays with a network's weights as they are sensed.
+
+        Returns how many word lines were written. Constants stay those of the build.
+        """
+        with self.held():
+            written = 0
+            for array in self.about.emulated:
+                target = self.targets[array.word_lines]
+                written += self.load(array.word_lines, target.lines(self._bits(array, sensed)))
+            return written
+
+    def draw(self, errors: ErrorMap | None, image: int = 0) -> None:
+        """Gives the arrays rate and seed of their read errors; the next image is number ``image``.
+
+        A table that an array already has is not sent again.
+        """
+        with self.held():
+            for index, array in enumerate(self.about.emulated):
+                layer = None if errors is None else errors.layers.get(array.node)
+                rate = 0.0 if layer is None else layer.rate
+                start = _NO_ERRORS if layer is None else start_of_image(layer.start, image)
+                words = settings.words(rate, start)
+                rows = slice(settings.CONTROL, None)
+                if rate and self._rates.get(index) != rate:
+                    self._rates.pop(index, None)
+                    rows = slice(0, None)
+                self.write("LOAD_TARGET", array.read_errors)
+                self.write("LOAD_ROW", rows.start)
+                self.session.write(self._at("LOAD_DATA"), words[rows].tolist(), step=False)
+                if rate:
+                    self._rates[index] = rate
+
+    def upload(self, images: np.ndarray) -> int:
+        """Fills the slots from the first on; what they hold already is not sent.
+
+        Returns how many images were sent. Raises ``ValueError`` for more images than slots.
+        """
+        if len(images) > self.slots:
+            raise ValueError(f"The board holds {self.slots} images, not {len(images)}")
+        words = self.about.encode(images)
+        new = np.array([self._images.get(k) != w.tobytes() for k, w in enumerate(words)], bool)
+        for first, stop in _stretches(new):
+            for slot in range(first, stop):
+                self._images.pop(slot, None)
+            self.write("IMAGE_SLOT", first)
+            part = words[first:stop]
+            self.session.write(self._at("IMAGE_DATA"), part.reshape(-1).tolist(), step=False)
+            self._images |= {first + k: each.tobytes() for k, each in enumerate(part)}
+        self.session.flush()
+        return int(new.sum())
+
+    @property
+    def slots(self) -> int:
+        """Images that it holds."""
+        return self.about.capacity.slots
+
+    def run(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Runs the images of the first slots: scores (count, classes) and labels, int64."""
+        self.write("RUN_FIRST", 0)
+        self.write("RUN_COUNT", count)
+        self.pulse("RUN", "START")
+        state, size = self.about.register("RUN_STATE"), self.about.results.words
+        found: list[int] = []
+        polls = 0
+        while len(found) < count * size:
+            word = self.session.read(state.offset)[0]
+            if state["REFUSED"].of(word):
+                raise LinkError("The board refused to start a run: one is on its way")
+            waiting = min(state["WORDS"].of(word), count * size - len(found))
+            if waiting:
+                found += self.session.read(self._at("RESULT_DATA"), waiting, step=False)
+            polls = 0 if waiting else polls + 1
+            if polls > POLLS:
+                raise LinkError(f"The run stands still after {len(found) // size} images")
+        words = np.array(found, np.uint32).reshape(count, size)
+        return self.about.results.decode(words)
+
+    def counters(self) -> dict[str, int]:
+        """Since the last :meth:`clear`: ``images``, ``cycles`` with an image inside, and of all
+        emulated arrays together ``reads`` and ``flips``."""
+        arrays = [
+            self.session.read(self._at(f"A{k}_READS"), 2) for k in range(len(self.about.emulated))
+        ]
+        low, high = self.session.read(self._at("BUSY"), 2)
+        return {
+            "images": self.read("IMAGES"),
+            "cycles": high << 32 | low,
+            "reads": sum(reads for reads, _ in arrays),
+            "flips": sum(flips for _, flips in arrays),
+        }
+
+    def programmings(self, array: int) -> np.ndarray:
+        """How often each word line of an emulated array was programmed, int64, at most 65,535."""
+        target = self.targets[self.about.emulated[array].word_lines]
+        self.write("WEAR_ARRAY", array)
+        found = []
+        for row in range(target.rows):
+            self.write("WEAR_ROW", row)
+            found.append(self.read("WEAR_COUNT"))
+        return np.array(found)
+
+    def _at(self, name: str) -> int:
+        return self.about.register(name).offset
+
+    def _wait(self, name: str, field: str, value: int) -> None:
+        register = self.about.register(name)
+        for _ in range(POLLS):
+            if register[field].of(self.session.read(register.offset)[0]) == value:
+                return
+        raise LinkError(f"{name}.{field} does not become {value}")
+
+    def _bits(self, array: EmulatedAt, graph: Graph) -> np.ndarray:
+        """The word lines of an array, uint8 (rows, bits)."""
+        weights = graph.nodes[array.node].weights
+        reads = self.about.read_order.array(array.node)
+        layer = LayerPlan(
+            name=array.name,
+            node=array.node,
+            inputs=reads.inputs,
+            outputs=reads.outputs,
+            planes=1,
+            ternary=weights.ternary,
+            lanes=reads.lanes,
+            neurons=reads.neurons,
+            arrangement=Arrangement.COLUMNS if reads.by_neuron else Arrangement.ROWS,
+        )
+        sign, active = layer.contents(weights)
+        return sign if active is None else np.hstack([sign, active])
+
+
+def _stretches(wanted: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of the runs of true."""
+    edges = np.flatnonzero(np.diff(np.r_[False, wanted, False].astype(np.int8)))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]
