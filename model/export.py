@@ -18,6 +18,7 @@ from .graph import Graph, sum_range
 from .layers import BinaryLinear, Pixels, ScoreHead, Sign
 from .nodes import Dense, Flatten, Head, Input, Node, Weights
 from .planes import BINARY, FixedPoint, Planes, Stochastic
+from .presentations import hardware_rows
 from .reference import Reference
 from .store import digest
 
@@ -243,24 +244,14 @@ def differences(
     head = model[-1]
     if not isinstance(head, ScoreHead):
         raise ExportError(f"The last module must be a ScoreHead, not {head}")
-    ours = head.scores(model[:-1](_as_shown(graph, images, presentations))).to(torch.int64)
+    shown, planes = images, graph.input.planes
+    if isinstance(planes, Stochastic):
+        rows = hardware_rows(planes, images.flatten(1), graph.presentations(presentations))
+        shown = rows.unflatten(1, graph.input.shape)
+    ours = head.scores(model[:-1](shown)).to(torch.int64)
     if graph.repeated:
         ours = ours.unflatten(0, (len(images), -1)).sum(dim=1)
     theirs = Reference(graph).scores(images, presentations=presentations)
     labels = ours.argmax(dim=1) != theirs.argmax(dim=1)
     scores = (ours != theirs).any(dim=1)
     return Differences(len(ours), int(scores.sum()), int(labels.sum()))
-
-
-def _as_shown(graph: Graph, images: Tensor, presentations: int | None) -> Tensor:
-    """What a torch network is given for ``images``: the images; or the mean of their stochastic
-    presentations, in the pixels' own units; or each presentation as an image of its own."""
-    planes = graph.input.planes
-    if not isinstance(planes, Stochastic):
-        return images
-    count, most = graph.presentations(presentations), (1 << planes.bits) - 1
-    numbers = [planes.numbers(index, count, images[0].numel()) for index in range(len(images))]
-    limits = torch.from_numpy(np.stack(numbers).astype(np.int64))
-    bits = (images.flatten(1)[:, None] >= limits).to(torch.float32)
-    shown = bits.flatten(0, 1) if planes.repeated else bits.mean(dim=1)
-    return (most * shown).unflatten(1, graph.input.shape)

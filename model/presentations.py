@@ -1,32 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Stochastic inputs in training: random bits, and batch-norm statistics of what they make.
+"""Stochastic inputs in torch: random bits in training, and those that hardware shows.
 
 A pixel ``u`` of ``b`` bits shows +1 in a presentation with probability ``u / (2^b - 1)``. A first
 layer that accumulates ``P`` presentations adds up ``P`` such bits before anything else happens to
 them, and that sum is binomial. So one number is drawn for each pixel, whatever ``P`` is, and
 training with ``P`` presentations costs one matrix product, as training with grey images does.
 
-The draws are torch's and NumPy's own business: hardware never sees them. What is measured of a
-trained network is measured with the bits of the hardware's generator.
+Hardware never sees the draws of a training. What is measured of a trained network is measured with
+the bits of the hardware's generator.
 """
 
-import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
 from numba import njit
 from scipy.stats import binom
-from torch import Tensor, nn
+from torch import Tensor
 
-from .export import export, joined
 from .generators import mix
-from .graph import Graph
 from .planes import Stochastic
-
-_CHUNK = 2000  # images at once to measure statistics
 
 
 @cache
@@ -124,61 +118,18 @@ class Showing:
         return logits.unflatten(0, (-1, self.presentations)).mean(dim=1)
 
 
-def presented(
-    model: nn.Sequential, name: str, planes: Stochastic, images: Tensor, seed: int
-) -> Graph:
-    """The graph of ``model`` for stochastic inputs, its batch-norm statistics measured on training
-    ``images`` (N, n) shown in ``planes``; ``seed`` decides the draws.
+def hardware_rows(
+    planes: Stochastic, pixels: Tensor, presentations: int, first_image: int = 0
+) -> Tensor:
+    """What :meth:`Showing.rows` returns, with the bits that hardware shows.
 
-    However the network was trained, each number of presentations gets the thresholds that belong to
-    its own spread of sums in the first layer.
+    ``pixels`` are whole numbers (batch, n), ``first_image`` is the index of the first.
     """
-    shape = tuple(images.shape[1:])
-    kinds = (1,) if planes.repeated else planes.presentations
-
-    def show(count: int) -> Iterator[Tensor]:
-        for index, batch in enumerate(images.split(_CHUNK)):
-            yield Showing(planes, count).rows(batch, mix(seed, count, index))
-
-    copies = calibrated(model, [partial(show, count) for count in kinds])
-    if planes.repeated:
-        return export(copies[0], name, shape, planes)
-    each = (replace(planes, presentations=(count,)) for count in kinds)
-    pairs = zip(copies, each, strict=True)
-    return joined([export(made, name, shape, alone) for made, alone in pairs])
-
-
-def calibrated(
-    model: nn.Sequential, shows: Sequence[Callable[[], Iterable[Tensor]]]
-) -> list[nn.Sequential]:
-    """Copies of ``model``, in eval mode, whose batch-norm statistics are of certain inputs.
-
-    Each of ``shows`` gives one kind of input in batches (N, n), the same at each call, and there is
-    a copy for each. The first batch-norm's statistics are of the copy's own inputs; all further
-    ones are of the inputs of all copies alike, since a graph has one threshold vector there.
-    """
-    copies = [copy.deepcopy(model).eval() for _ in shows]
-    places = [index for index, module in enumerate(model) if isinstance(module, nn.BatchNorm1d)]
-    for place in places:
-        moments = [_moments(made[:place], show) for made, show in zip(copies, shows, strict=True)]
-        if place != places[0]:
-            mean = torch.stack([first for first, _ in moments]).mean(dim=0)
-            square = torch.stack([second for _, second in moments]).mean(dim=0)
-            moments = [(mean, square)] * len(copies)
-        for made, (mean, square) in zip(copies, moments, strict=True):
-            norm = made[place]
-            assert isinstance(norm, nn.BatchNorm1d) and norm.running_mean is not None
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(square - mean * mean)
-    return copies
-
-
-@torch.no_grad()
-def _moments(layers: nn.Sequential, show: Callable[[], Iterable[Tensor]]) -> tuple[Tensor, Tensor]:
-    """Means of what ``layers`` make of inputs and of its square, float64 (outputs,)."""
-    count, first, second = 0, torch.zeros(()), torch.zeros(())
-    for batch in show():
-        values = layers(batch).to(torch.float64)
-        count += len(values)
-        first, second = first + values.sum(dim=0), second + (values * values).sum(dim=0)
-    return first / count, second / count
+    images = range(first_image, first_image + len(pixels))
+    levels, count, size = pixels.numpy(), presentations, pixels.shape[1]
+    bits = np.stack([
+        level >= planes.numbers(image, count, size)
+        for level, image in zip(levels, images, strict=True)
+    ])  # fmt: skip
+    shown = bits.reshape(-1, size) if planes.repeated else bits.mean(axis=1, dtype=np.float32)
+    return torch.from_numpy(((1 << planes.bits) - 1) * shown.astype(np.float32))

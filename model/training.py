@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .augmentation import distort
+from .calibration import presented
 from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset, load
 from .draws import at_mean_rate
@@ -26,14 +27,14 @@ from .graph import Graph
 from .integer import Interpreter, labels
 from .layers import BinaryLinear, Pixels, mlp
 from .planes import Stochastic
-from .presentations import Showing, presented
+from .presentations import Showing
 from .recipe import Optimization, Recipe, RecipeError
 from .store import digest, save
 
 CHECKPOINT = "checkpoint.pt"
 STATISTICS = 20_000  # training images behind the batch-norm statistics of stochastic inputs
 # Streams of random numbers.
-_INIT, _SPLIT, _EPOCH, _ERRORS, _MAPS, _SHOWN, _HELD, _STATISTICS = range(8)
+_INIT, _SPLIT, _EPOCH, _ERRORS, _MAPS, _SHOWN, _HELD = range(7)
 
 
 @dataclass(frozen=True)
@@ -274,8 +275,7 @@ class _Run:
         images, name = self.used[0].flatten(1), self.recipe.name
         if self.planes is None:
             return export(self.model, name, images.shape[1:])
-        seed = mix(self.recipe.seed, _STATISTICS)
-        return presented(self.model, name, self.planes, images[:STATISTICS], seed)
+        return presented(self.model, name, self.planes, images[:STATISTICS])
 
     def state(self) -> dict:
         """All that a later run needs to continue."""

@@ -16,10 +16,11 @@ from tests.model.test_training import (
     lines,
     shapes,  # noqa: F401
 )
+from twincell.model.calibration import calibrated, presented
 from twincell.model.export import ExportError, differences, export, joined
 from twincell.model.layers import Pixels, mlp
 from twincell.model.planes import FixedPoint, Stochastic
-from twincell.model.presentations import Showing, binomial_table, calibrated, presented
+from twincell.model.presentations import Showing, binomial_table, hardware_rows
 from twincell.model.store import digest
 from twincell.model.training import train
 
@@ -90,17 +91,27 @@ def test_a_network_and_its_graph_agree_in_every_presentation(accumulate, generat
     counts = (8, 1, 3)
     planes = Stochastic(BITS, counts, 7, generator, accumulate)
     model, images = _model(), _images()
-    graph = presented(model, "net", planes, images, 9)
-    assert graph.input.planes == planes
+    graph = presented(model, "net", planes, images)
+    assert graph.input.planes == planes and model.training
     kinds = counts if accumulate == "first" else (1, 1, 1)
-    shows = [
-        lambda kind=kind: [Showing(planes, kind).rows(images, 0)] for kind in kinds
-    ]  # other draws of the same kind: the graph gets this copy's statistics below
-    for count, copy in zip(counts, calibrated(model, shows), strict=True):
-        alone = Stochastic(BITS, (count,), 7, generator, accumulate)
-        found = differences(copy, export(copy, "net", (36,), alone), images)
-        assert (found.images, found.scores) == (600, 0)
-    assert differences(copy, graph, images, 8).scores > 0  # statistics of other draws
+    shows = [lambda kind=kind: [hardware_rows(planes, images, kind)] for kind in kinds]
+    copies = calibrated(model, shows)
+    for count, made in zip(counts, copies, strict=True):
+        found = differences(made, graph, images, count)
+        assert (found.images, found.scores, found.labels) == (600, 0, 0)
+    assert differences(_model(4), graph, images).scores > 0
+
+
+@pytest.mark.parametrize("accumulate", ["first", "output"])
+def test_hardware_shows_what_training_draws(accumulate):
+    planes, pixels = Stochastic(BITS, (8,), accumulate=accumulate), _images(2000)
+    ours, theirs = hardware_rows(planes, pixels, 8), Showing(planes, 8).rows(pixels, 1)
+    assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+    assert torch.equal(ours.unique(), theirs.unique())
+    assert torch.allclose(ours.mean(0), theirs.mean(0), atol=0.5)
+    assert torch.allclose(ours.std(0), theirs.std(0), atol=0.2)
+    again = hardware_rows(planes, pixels[5:], 8, first_image=5)
+    assert torch.equal(again, ours[5 * len(ours) // 2000 :])
 
 
 def test_statistics_are_those_of_the_inputs_shown():
@@ -127,7 +138,7 @@ def test_statistics_are_those_of_the_inputs_shown():
 
 def test_thresholds_grow_with_presentations_and_invert_the_same_weights():
     planes = Stochastic(BITS, (1, 2, 32))
-    graph = presented(_model(), "net", planes, _images(), 1)
+    graph = presented(_model(), "net", planes, _images())
     thresholds = graph.nodes[1].thresholds  # type: ignore[union-attr]
     assert thresholds.shape == (3, 1, 40)
     scaled = thresholds[:, 0] / (np.array(planes.presentations)[:, None] * 36)
