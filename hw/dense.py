@@ -3,7 +3,7 @@
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import Out, connect, flipped
 
 from ..model import nodes
 from .gearbox import vector_stream
@@ -31,6 +31,7 @@ class Dense(wiring.Component):
     -------
     i : In(stream of words of ``layer.lanes`` pixels)
     o : Out(stream of ``layer.neurons`` bits)
+    variant : In, see :class:`~.sums.Sums`
     """
 
     def __init__(
@@ -43,15 +44,13 @@ class Dense(wiring.Component):
     ):
         self.layer = layer
         # The sign of sum - T is the decision; T is at most one above the greatest sum.
-        most = layer.inputs * ((1 << layer.planes) - 1)
+        most = layer.inputs * layer.plane_weight
         bounds = (-most - 1, most if layer.ternary else 0) if loadable else None
-        self.sums = Sums(layer, array, -node.thresholds[0, 0], halve=False, bounds=bounds)
-        super().__init__(
-            {
-                "i": In(vector_stream(layer.planes, layer.lanes)),
-                "o": Out(vector_stream(1, layer.neurons)),
-            }
-        )
+        self.sums = Sums(layer, array, -node.thresholds[:, 0], halve=False, bounds=bounds)
+        members = {"i": self.sums.signature.members["i"], "o": Out(vector_stream(1, layer.neurons))}
+        if layer.equal:
+            members["variant"] = self.sums.signature.members["variant"]
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -61,6 +60,8 @@ class Dense(wiring.Component):
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)
         connect(m, flipped(self.i), sums.i)
         connect(m, outbox.o, flipped(self.o))
+        if self.layer.equal:
+            m.d.comb += sums.variant.eq(self.variant)
         m.d.comb += [
             sums.room.eq(outbox.room),
             outbox.reserve.eq(sums.started),

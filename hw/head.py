@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The output layer: scores of the classes and the class of the greatest."""
 
+import numpy as np
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..model import nodes
-from .gearbox import beats, vector_stream
+from .gearbox import beats
 from .outbox import Outbox
+from .passes import Passes
 from .plan import LayerPlan
+from .stochastic import chosen
 from .sums import Sums
 
 
@@ -125,7 +128,8 @@ class Head(wiring.Component):
     """Computes a :class:`~twincell.model.nodes.Head` node as its plan says.
 
     An image takes ``layer.cycles`` cycles. Each group of classes leaves as one beat, the last of
-    them with the label. Stalls at the output act as in :class:`~.dense.Dense`.
+    them with the label. Stalls at the output act as in :class:`~.dense.Dense`. Of an image that
+    comes in several passes, the scores are added up, and leave in the last.
 
     Parameters
     ----------
@@ -140,6 +144,8 @@ class Head(wiring.Component):
     -------
     i : In(stream of words of ``layer.lanes`` pixels)
     o : Out(stream of :func:`beat_layout`)
+    variant : In, which of ``layer.presentations`` an image has, if there are any; it stays while
+        images are inside
     """
 
     def __init__(
@@ -153,20 +159,25 @@ class Head(wiring.Component):
         self.layer = layer
         # Binary weights: score = 2 p - n + offset, whose lowest bit no popcount changes.
         binary = not layer.ternary
-        most = layer.inputs * ((1 << layer.planes) - 1)
-        constants = node.offsets[0] - binary * most
+        most = layer.inputs * layer.plane_weight
+        totals = np.array(
+            [[layer.shown(each).plane_weight] for each in layer.presentations or (1,)]
+        )
+        constants = node.offsets - binary * layer.inputs * totals[: len(node.offsets)]
         bounds = (-most - binary * most, most - binary * most) if loadable else None
         self.sums = Sums(layer, array, constants, halve=binary, bounds=bounds)
         total = self.sums.total_shape
         self.score_shape = Shape(total.width + binary, signed=True)
-        super().__init__(
-            {
-                "i": In(vector_stream(layer.planes, layer.lanes)),
-                "o": Out(
-                    stream.Signature(beat_layout(self.score_shape, layer.neurons, layer.outputs))
-                ),
-            }
-        )
+        self.passes = None
+        if layer.passes > 1:
+            sizes = layer.neurons, layer.groups, layer.passes
+            self.passes = Passes(self.score_shape, *sizes)
+            self.score_shape = self.passes.total_shape
+        beat = beat_layout(self.score_shape, layer.neurons, layer.outputs)
+        members = {"i": self.sums.signature.members["i"], "o": Out(stream.Signature(beat))}
+        if layer.presentations:
+            members["variant"] = In(range(len(layer.presentations)))
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
@@ -174,18 +185,35 @@ class Head(wiring.Component):
         m.submodules.sums = sums = self.sums
         m.submodules.greatest = greatest = Greatest(self.score_shape, layer.neurons, layer.outputs)
         interval = layer.cycles_per_group
-        depth = Outbox.depth_for(interval + sums.latency + greatest.delay, interval)
+        delay = greatest.delay + (Passes.delay if self.passes else 0)
+        depth = Outbox.depth_for(interval + sums.latency + delay, interval)
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)
         connect(m, flipped(self.i), sums.i)
         connect(m, outbox.o, flipped(self.o))
+        if layer.equal:
+            m.d.comb += sums.variant.eq(self.variant)
+        sink = self.passes or greatest
         for neuron in range(layer.neurons):
             score = Cat(sums.rests[neuron : neuron + 1], sums.totals[neuron])
-            m.d.comb += greatest.scores[neuron].eq(score.as_signed())
+            m.d.comb += sink.scores[neuron].eq(score.as_signed())
+        final = self._add_up(m, greatest) if self.passes else Const(1, 1)
         m.d.comb += [
-            greatest.valid.eq(sums.valid),
-            sums.room.eq(outbox.room),
-            outbox.reserve.eq(sums.started),
+            sink.valid.eq(sums.valid),
+            # Of the passes before the last nothing leaves.
+            sums.room.eq(outbox.room | ~final),
+            outbox.reserve.eq(sums.started & final),
             outbox.put.eq(greatest.o_valid),
             outbox.beat.eq(greatest.beat),
         ]
         return m
+
+    def _add_up(self, m: Module, greatest: Greatest) -> Value:
+        """Passes between sums and comparisons; returns whether the next group is of the last."""
+        m.submodules.passes = passes = self.passes
+        m.d.comb += [
+            passes.end.eq(chosen(self.variant, [count - 1 for count in self.layer.presentations])),
+            passes.started.eq(self.sums.started),
+            greatest.valid.eq(passes.o_valid),
+            greatest.scores.eq(passes.totals),
+        ]
+        return passes.final

@@ -2,6 +2,7 @@
 """The network: layers joined by streams, working on successive images at the same time."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from amaranth.hdl import Module
 from amaranth.lib import data, stream, wiring
@@ -11,6 +12,8 @@ from ..model.errors import ErrorMap
 from ..model.generators import start_of_image
 from ..model.graph import Graph
 from ..model.nodes import Dense, Head
+from ..model.planes import Stochastic
+from ..model.stochastic import start_register
 from .arrays import settings
 from .arrays.digital import DigitalArray
 from .arrays.programmings import AllProgrammings
@@ -20,6 +23,7 @@ from .head import Head as HeadLayer
 from .head import beat_layout
 from .loading import WORD, Loadable, load_stream
 from .plan import LayerPlan, Plan
+from .stochastic import Chosen, Presenter
 
 ArrayFactory = Callable[[Dense | Head, LayerPlan], wiring.Component]
 
@@ -29,7 +33,8 @@ class Network(wiring.Component):
 
     An image is ``plan.input_beats`` beats of pixels and becomes the beats of scores of its head.
     In steady state an image takes ``plan.cycles_per_image`` cycles; stalls on either side lose
-    nothing.
+    nothing. A stochastic image is shown in as many presentations as were loaded, of those that the
+    plan can choose from; from reset on, in the first number of these.
 
     Parameters
     ----------
@@ -43,9 +48,10 @@ class Network(wiring.Component):
     -------
     i : In(stream of ``plan.pixels_per_beat`` pixels)
     o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
-    load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable or when there are
-        emulated arrays, for their read errors. A line is written in the cycle in which it is taken;
-        images inside then meet old and new contents.
+    load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable, when there are
+        emulated arrays, for their read errors, or with a stochastic input, for its presentations. A
+        line is written in the cycle in which it is taken; images inside then meet old and new
+        contents.
     counters : Out, of each emulated array, when there are some: see
         :class:`~.arrays.emulated.EmulatedArray`
     clear : In(1), sets them to 0
@@ -61,7 +67,7 @@ class Network(wiring.Component):
         arrays: ArrayFactory | None = None,
         loadable: bool = False,
     ):
-        nodes = [graph.nodes[layer.node] for layer in plan.layers]
+        nodes = [_of_variants(graph, plan, layer) for layer in plan.layers]
         shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
         found = [getattr(node, "weights", None) for node in nodes]
         if [None if w is None else w.sign.shape for w in found] != shapes:
@@ -84,6 +90,12 @@ class Network(wiring.Component):
         self.loadables: list[Loadable] = [
             each for layer, part in components for each in part.sums.loadables(layer.name)
         ]
+        self.presenter = self.chosen = None
+        if isinstance(planes := graph.input.planes, Stochastic):
+            counts = plan.presentations
+            self.presenter = Presenter(planes, plan.pixels, plan.pixels_per_beat, max(counts))
+            self.chosen = Chosen(counts, start_register(planes.seed))
+            self.loadables.append(self.chosen.loadable())
         last = plan.layers[-1]
         scores = beat_layout(self.head.score_shape, last.neurons, last.outputs)
         members = {
@@ -105,11 +117,13 @@ class Network(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform):
-        # pixels -> [gearbox -> layer] ... -> [gearbox -> head] -> scores
+        # pixels -> [presenter] -> [gearbox -> layer] ... -> [gearbox -> head] -> scores
         m = Module()
         source, size = flipped(self.i), self.plan.pixels_per_beat
+        if self.presenter is not None:
+            source = self._present(m, source)
         for layer, component in zip(self.plan.layers, [*self.layers, self.head], strict=True):
-            gearbox = Gearbox(layer.planes, layer.inputs, size, layer.lanes)
+            gearbox = Gearbox(layer.pixel_bits, layer.inputs, size, layer.lanes)
             m.submodules[f"{layer.name}_words"] = gearbox
             m.submodules[layer.name] = component
             connect(m, source, gearbox.i)
@@ -136,22 +150,59 @@ class Network(wiring.Component):
                 connect(m, array.o_wear, getattr(self.wear, f"answer{index}"))
         return m
 
+    def _present(self, m: Module, source):
+        """What the first layer is shown; all that depends on presentations sees their number."""
+        presenter, chosen = self.presenter, self.chosen
+        assert presenter is not None and chosen is not None
+        m.submodules.presenter = presenter
+        m.submodules.chosen = chosen
+        connect(m, source, presenter.i)
+        m.d.comb += [
+            presenter.end.eq(chosen.end),
+            presenter.load.eq(chosen.load),
+            presenter.start.eq(chosen.start),
+        ]
+        for part in [*self.layers, self.head, *self.arrays]:
+            if "variant" in part.signature.members:
+                m.d.comb += part.variant.eq(chosen.variant)
+        return presenter.o
+
+    def presentation_lines(self, presentations: int | None = None, image: int = 0) -> list[int]:
+        """Payloads of ``load`` for a number of presentations, by default the plan's first, such
+        that the next image is number ``image``. They are for a network without images inside.
+
+        Emulated arrays with read errors are loaded after it, see :meth:`read_error_lines`. Raises
+        :class:`~.plan.PlanError` for a number that the plan cannot choose, and returns nothing when
+        there is none to choose.
+        """
+        planes = self.graph.input.planes
+        shown = self.plan.shown(presentations)
+        if self.chosen is None or not isinstance(planes, Stochastic):
+            return []
+        words = [shown.presentations[0], start_register(planes.seed, image)]
+        return self._lines(self.chosen.i, words)
+
+    def _lines(self, program, words: list[int]) -> list[int]:
+        """Payloads of ``load`` that write words to the rows of a target."""
+        layout = self.load.payload.shape()
+        target = next(k for k, each in enumerate(self.loadables) if each.program is program)
+        lines = []
+        for row, word in enumerate(words):
+            fields = {"target": target, "row": row, "line": word << layout["line"].width - WORD}
+            lines.append(sum(value << layout[name].offset for name, value in fields.items()))
+        return lines
+
     def read_error_lines(self, errors: ErrorMap, image: int = 0) -> list[int]:
         """Payloads of ``load`` that give the emulated arrays their read errors, such that the next
         image is number ``image``. They are for a network without images inside."""
-        layout = self.load.payload.shape()
         found = []
         for layer, array in zip(self.plan.layers, self.arrays, strict=True):
             errors_here = errors.layers.get(layer.node)
             if errors_here is None or "i_errors" not in array.signature.members:
                 continue
-            target = next(
-                index for index, each in enumerate(self.loadables) if each.program is array.i_errors
-            )
             start = start_of_image(errors_here.start, image)
-            for row, word in enumerate(settings.words(errors_here.rate, start).tolist()):
-                fields = {"target": target, "row": row, "line": word << layout["line"].width - WORD}
-                found.append(sum(value << layout[name].offset for name, value in fields.items()))
+            words = settings.words(errors_here.rate, start).tolist()
+            found += self._lines(array.i_errors, words)
         return found
 
     def about(self) -> dict:
@@ -168,6 +219,10 @@ class Network(wiring.Component):
             "output_beats": head.groups,
             "planned_cycles_per_image": plan.cycles_per_image,
         }
+        if plan.presentations:
+            about["presentations"] = {
+                str(count): cycles for count, cycles in plan.cycles_by_presentations.items()
+            }
         if self.counting:  # in the order of `counters`
             about["emulated"] = [
                 {"name": layer.name, **array.about()}
@@ -175,6 +230,17 @@ class Network(wiring.Component):
                 if array in self.counting
             ]
         return about
+
+
+def _of_variants(graph: Graph, plan: Plan, layer: LayerPlan):
+    """A layer's node with the constants of those presentations that the plan can choose."""
+    node = graph.nodes[layer.node]
+    if not layer.equal:
+        return node
+    variants = [graph.variant(count) for count in plan.presentations]
+    if isinstance(node, Head):
+        return replace(node, offsets=node.offsets[variants])
+    return replace(node, thresholds=node.thresholds[variants])
 
 
 def digital_array(node: Dense | Head, layer: LayerPlan) -> DigitalArray:

@@ -6,6 +6,10 @@ covers ``lanes`` inputs of ``neurons`` neurons, so a vector takes
 ``planes * ceil(n / lanes) * ceil(m / neurons)`` reads. Layers work on successive images at the same
 time, so an image takes as many cycles as the slowest layer.
 
+A stochastic image is shown in presentations, whose number is chosen at run time. Added up in the
+first layer they are its planes; added up at the output, every layer reads its array once more for
+each. Plans hold for the greatest number, and :meth:`Plan.shown` for any other.
+
 A read has two arrangements, which give the same bits. *Inputs on columns*: a word line belongs to
 the neurons, a column to an input, and the agreeing columns of a neuron are counted by a tree of
 adders. *Inputs on rows*: a word line belongs to an input, whose bit goes to every column, a column
@@ -24,7 +28,7 @@ import numpy as np
 
 from ..model.graph import Graph
 from ..model.nodes import Dense, Flatten, Head, Weights
-from ..model.planes import Binary, FixedPoint
+from ..model.planes import Stochastic
 from ..model.reads import ArrayReads, ReadOrder
 from .gearbox import beats
 
@@ -102,12 +106,14 @@ class LayerPlan:
     name : of the component
     node : index in the graph
     inputs, outputs : n and m
-    planes : bit-planes of an input, plane weights 2^k
+    planes : bit-planes of an input that are added up, plane weights 2^k
     ternary : whether synapses can be zero
     lanes : inputs of one read
     neurons : neurons of one read
     arrangement : of the columns
     cycles_per_read : of its array
+    presentations : of an image, the numbers that can be chosen; empty where there are none
+    equal : whether presentations are its planes, all of weight 1; else it makes so many passes
     """
 
     name: str
@@ -120,6 +126,30 @@ class LayerPlan:
     neurons: int
     arrangement: Arrangement = Arrangement.COLUMNS
     cycles_per_read: int = 1
+    presentations: tuple[int, ...] = ()
+    equal: bool = False
+
+    @property
+    def passes(self) -> int:
+        """How often the layer computes all its neurons for an image, at most."""
+        return 1 if self.equal else max(self.presentations, default=1)
+
+    @property
+    def pixel_bits(self) -> int:
+        """Bits of each input in the words that it takes; planes of equal weight come one by one."""
+        return 1 if self.equal else self.planes
+
+    @property
+    def plane_weight(self) -> int:
+        """Sum of the planes' weights, at most."""
+        return self.planes if self.equal else (1 << self.planes) - 1
+
+    def shown(self, presentations: int) -> "LayerPlan":
+        """The layer as it works with a number of presentations."""
+        if not self.presentations:
+            return self
+        planes = presentations if self.equal else self.planes
+        return replace(self, presentations=(presentations,), planes=planes)
 
     @property
     def folds(self) -> int:
@@ -154,7 +184,7 @@ class LayerPlan:
     @property
     def reads(self) -> int:
         """Reads an image."""
-        return self.groups * self.reads_per_group
+        return self.passes * self.groups * self.reads_per_group
 
     @property
     def cycles(self) -> int:
@@ -166,7 +196,7 @@ class LayerPlan:
         """Rough logic cells beside the lanes: an accumulator and a threshold for each neuron, and
         for each lane of a read the memory port and the choice of a plane. It decides between
         foldings of equal lanes and cycles, and nothing else."""
-        return 30 * self.neurons + 3 * self.lanes * self.planes
+        return 30 * self.neurons + 3 * self.lanes * self.pixel_bits
 
     @property
     def memory_bits(self) -> int:
@@ -177,7 +207,7 @@ class LayerPlan:
     def counter_bits(self) -> int:
         """Bits of the sums that a read adds to: a counter or accumulator for each of its neurons,
         wide enough for any threshold."""
-        most = self.inputs * ((1 << self.planes) - 1)
+        most = self.inputs * self.plane_weight
         return self.neurons * (1 + (most + 1).bit_length())
 
     @property
@@ -217,6 +247,7 @@ class Plan:
     layers : in order; the last is the head
     pixels, pixel_bits : of an image
     pixels_per_beat : pixels of a beat of the input stream
+    presentations : of an image, the numbers that can be chosen; empty unless it is stochastic
     """
 
     network: str
@@ -224,6 +255,22 @@ class Plan:
     pixels: int
     pixel_bits: int
     pixels_per_beat: int
+    presentations: tuple[int, ...] = ()
+
+    def shown(self, presentations: int | None) -> "Plan":
+        """The plan as it works with a number of presentations, ``None`` for the first of those that
+        can be chosen; it holds for the greatest.
+
+        Raises :class:`PlanError` for a number that cannot be chosen.
+        """
+        if presentations is None and not self.presentations:
+            return self
+        chosen = self.presentations[0] if presentations is None else presentations
+        if chosen not in self.presentations:
+            allowed = ", ".join(map(str, self.presentations)) or "no"
+            raise PlanError(f"{self.network} supports {allowed} presentations, not {chosen}")
+        layers = tuple(layer.shown(chosen) for layer in self.layers)
+        return replace(self, layers=layers, presentations=(chosen,))
 
     @property
     def input_beats(self) -> int:
@@ -232,8 +279,14 @@ class Plan:
 
     @cached_property
     def cycles_per_image(self) -> int:
-        """Cycles between images in steady state: those of the slowest layer."""
+        """Cycles between images in steady state: those of the slowest layer. Showing an image takes
+        no longer."""
         return max(layer.cycles for layer in self.layers)
+
+    @property
+    def cycles_by_presentations(self) -> dict[int, int]:
+        """The same for each number of presentations."""
+        return {count: self.shown(count).cycles_per_image for count in self.presentations}
 
     @property
     def read_order(self) -> ReadOrder:
@@ -269,33 +322,38 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
         layers = _fastest(menus, budget.lanes or DEFAULT_LANES)
     else:
         layers = _smallest(menus, budget)
-    most = max(layer.cycles for layer in layers)
-    pixels = graph.values[0].size
+    planes, pixels = graph.input.planes, graph.values[0].size
+    counts = planes.presentations if isinstance(planes, Stochastic) else ()
+    # Each presentation takes all beats of the image.
+    most = min(
+        max(layer.shown(count).cycles for layer in layers) // count for count in counts or (1,)
+    )
     # Beats of a size that divides the first layer's words need no odd gearbox.
     sizes = [size for size in _divisors(layers[0].lanes) if beats(pixels, size) <= most]
-    return Plan(graph.name, tuple(layers), pixels, graph.input.planes.bits, min(sizes))
+    return Plan(graph.name, tuple(layers), pixels, planes.bits, min(sizes), counts)
 
 
 def _layers(graph: Graph) -> Iterator[LayerPlan]:
     """Each layer on a single lane; raises PlanError for what has no hardware."""
-    planes = graph.input.planes
-    if not isinstance(planes, Binary | FixedPoint):
-        raise PlanError(f"{graph.name}: {type(planes).__name__} inputs have no hardware")
     for index, node, value, _ in graph.steps():
         match node:
             case Flatten():
                 continue
             case Dense() | Head():
-                weights = node.weights
+                weights, planes = node.weights, value.planes
+                equal = isinstance(planes, Stochastic) and not planes.repeated
+                shown = graph.input.planes.presentations if equal or graph.repeated else ()
                 yield LayerPlan(
                     name="head" if isinstance(node, Head) else f"layer{index}",
                     node=index,
                     inputs=weights.fan_in,
                     outputs=weights.outputs,
-                    planes=value.planes.bits,
+                    planes=max(shown) if equal else 1 if graph.repeated else planes.bits,
                     ternary=weights.ternary,
                     lanes=1,
                     neurons=1,
+                    presentations=shown,
+                    equal=equal,
                 )
             case _:
                 where = f"{graph.name}: node {index} ({type(node).__name__})"

@@ -22,6 +22,7 @@ class PlaneBuffer(wiring.Component):
     ----------
     bits : bits of a pixel; 1 for bits, which have only plane 0
     lanes, folds : pixels of a word, and words of a vector
+    variable : whether vectors can be shorter, see ``end``
 
     Members
     -------
@@ -30,25 +31,26 @@ class PlaneBuffer(wiring.Component):
     en, fold, plane : In, the read
     shown : Out(lanes)
     release : In(1)
+    end : In, with ``variable``: the last word of a vector; it stays while vectors are inside
     """
 
     latency = 1
 
-    def __init__(self, bits: int, lanes: int, folds: int):
+    def __init__(self, bits: int, lanes: int, folds: int, *, variable: bool = False):
         self.bits = bits
         self.lanes = lanes
         self.folds = folds
-        super().__init__(
-            {
-                "i": In(vector_stream(bits, lanes)),
-                "present": Out(1),
-                "en": In(1),
-                "fold": In(range(folds)),
-                "plane": In(range(bits)),
-                "shown": Out(lanes),
-                "release": In(1),
-            }
-        )
+        self.variable = variable
+        members = {
+            "i": In(vector_stream(bits, lanes)),
+            "present": Out(1),
+            "en": In(1),
+            "fold": In(range(folds)),
+            "plane": In(range(bits)),
+            "shown": Out(lanes),
+            "release": In(1),
+        }
+        super().__init__(members | ({"end": In(range(folds))} if variable else {}))
 
     def elaborate(self, platform):
         m = Module()
@@ -63,7 +65,7 @@ class PlaneBuffer(wiring.Component):
         showing = Signal()  # bank being read
         fold = Signal(range(self.folds))  # being written
         held = Signal(range(3))  # whole vectors
-        last = fold == self.folds - 1
+        last = fold == (self.end if self.variable else self.folds - 1)
         filled = Signal()
         m.d.comb += [
             self.i.ready.eq(held != 2),

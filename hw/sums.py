@@ -15,18 +15,22 @@ from .gearbox import vector_stream
 from .loading import Loadable, Target
 from .plan import LayerPlan
 from .planes import PlaneBuffer
+from .stochastic import chosen
 
 
 class Reads(wiring.Component):
     """Walks through the reads of an image: folds within planes within groups of neurons.
 
-    Planes go from the most significant to plane 0. A cycle with ``step`` moves to the next read,
-    and from the last to the first of the next image.
+    Planes go from the most significant to plane 0, and those of equal weight from the first to the
+    last. A cycle with ``step`` moves to the next read, and from the last to the first of the next
+    image.
 
     Members
     -------
     step : In(1)
+    top : In, of planes of equal weight: the last one; it stays while there are reads to be done
     fold, plane, group : Out, of this read
+    word : Out, of planes of equal weight: which of the words of all planes this read takes
     row : Out, the word line of this read
     first_fold, last_fold, first, last : Out(1), of a plane; of a group
     done : Out(1), this read is the image's last
@@ -34,41 +38,50 @@ class Reads(wiring.Component):
 
     def __init__(self, layer: LayerPlan):
         self.layer = layer
-        super().__init__(
-            {
-                "step": In(1),
-                "fold": Out(range(layer.folds)),
-                "plane": Out(range(layer.planes), init=layer.planes - 1),
-                "group": Out(range(layer.groups)),
-                "row": Out(range(max(layer.rows, 2))),
-                "first_fold": Out(1),
-                "last_fold": Out(1),
-                "first": Out(1),
-                "last": Out(1),
-                "done": Out(1),
+        self.first_plane = 0 if layer.equal else layer.planes - 1
+        members = {
+            "step": In(1),
+            "fold": Out(range(layer.folds)),
+            "plane": Out(range(layer.planes), init=self.first_plane),
+            "group": Out(range(layer.groups)),
+            "row": Out(range(max(layer.rows, 2))),
+            "first_fold": Out(1),
+            "last_fold": Out(1),
+            "first": Out(1),
+            "last": Out(1),
+            "done": Out(1),
+        }
+        if layer.equal:
+            members |= {
+                "top": In(range(layer.planes)),
+                "word": Out(range(layer.planes * layer.folds)),
             }
-        )
+        super().__init__(members)
 
     def elaborate(self, platform):
         m = Module()
         layer = self.layer
+        last_plane = self.top if layer.equal else 0
         m.d.comb += [
             self.first_fold.eq(self.fold == 0),
             self.last_fold.eq(self.fold == layer.folds - 1),
-            self.first.eq(self.first_fold & (self.plane == layer.planes - 1)),
-            self.last.eq(self.last_fold & (self.plane == 0)),
+            self.first.eq(self.first_fold & (self.plane == self.first_plane)),
+            self.last.eq(self.last_fold & (self.plane == last_plane)),
             self.done.eq(self.last & (self.group == layer.groups - 1)),
         ]
         with m.If(self.step):
             m.d.sync += [self.fold.eq(self.fold + 1), self.row.eq(self.row + 1)]
             with m.If(self.last_fold):
-                m.d.sync += [self.fold.eq(0), self.plane.eq(self.plane - 1)]
+                following = self.plane + 1 if layer.equal else self.plane - 1
+                m.d.sync += [self.fold.eq(0), self.plane.eq(following)]
                 with m.If(~self.last):  # the next plane reads the same word lines again
                     m.d.sync += self.row.eq(self.row - (layer.folds - 1))
             with m.If(self.last):
-                m.d.sync += [self.plane.eq(layer.planes - 1), self.group.eq(self.group + 1)]
+                m.d.sync += [self.plane.eq(self.first_plane), self.group.eq(self.group + 1)]
             with m.If(self.done):
                 m.d.sync += [self.row.eq(0), self.group.eq(0)]
+            if layer.equal:
+                m.d.sync += self.word.eq(Mux(self.last, 0, self.word + 1))
         return m
 
 
@@ -83,14 +96,17 @@ class Sums(wiring.Component):
     ----------
     layer : the plan
     array : a component of ``ArraySignature(layer.rows, layer.columns)``
-    constants : int (outputs,), added to each neuron's sum
+    constants : int (variants, outputs), added to each neuron's sum: a vector for each of
+        ``layer.presentations`` when they are planes, else one
     halve : leave out the last doubling, as :class:`~.accumulator.Accumulator` does, so that
         ``rest`` holds the lowest bit of twice the sum plus the constant
     bounds : least and greatest constant that may be loaded at run time; ``None`` for fixed ones
 
     Members
     -------
-    i : In(stream of words of ``layer.lanes`` pixels)
+    i : In(stream of words of ``layer.lanes`` pixels); planes of equal weight come one by one
+    variant : In, which of ``layer.presentations`` an image has, where they are planes; it stays
+        while images are inside
     room : In(1), the sink can take one more group
     started : Out(1), a group was started
     valid : Out(1), the sums of a group
@@ -112,16 +128,18 @@ class Sums(wiring.Component):
         self.layer = layer
         self.array = array
         self.counts = counts_for(array, layer)
-        self.doublings = layer.planes - 1 + halve
-        self.constants = np.zeros(layer.groups * layer.neurons, dtype=np.int64)
-        self.constants[: layer.outputs] = constants
-        weight = (1 << layer.planes) - 1
+        self.doublings = (0 if layer.equal else layer.planes - 1) + halve
+        variants = layer.presentations if layer.equal else (1,)
+        self.constants = np.zeros((len(variants), layer.groups * layer.neurons), dtype=np.int64)
+        self.constants[:, : layer.outputs] = constants
+        weight = layer.plane_weight
         most = layer.inputs * weight
         if layer.ternary:
             # agree - disagree = ones of (agree, not disagree) less one for every lane of a read.
-            unused = layer.folds * layer.lanes * weight
-            self.constants -= unused << halve
-            most += unused
+            lanes = layer.folds * layer.lanes
+            weights = variants if layer.equal else (weight,)
+            self.constants -= np.array([[lanes * each << halve] for each in weights])
+            most += lanes * weight
         low, high = int(self.constants.min()), int(self.constants.max())
         if bounds is not None:
             offset = (layer.folds * layer.lanes * weight << halve) if layer.ternary else 0
@@ -131,20 +149,27 @@ class Sums(wiring.Component):
         self.constant_shape = range_shape(low, high)
         self.total_shape = range_shape(low >> halve, (high >> halve) + most)
         members = {
-            "i": In(vector_stream(layer.planes, layer.lanes)),
+            "i": In(vector_stream(layer.pixel_bits, layer.lanes)),
             "room": In(1),
             "started": Out(1),
             "valid": Out(1),
             "totals": Out(data.ArrayLayout(self.total_shape, layer.neurons)),
             "rests": Out(layer.neurons if halve else 0),
         }
+        if layer.equal:
+            members["variant"] = In(range(len(variants)))
         if self.loadable:
             group = {
-                "row": range(max(layer.groups, 2)),
+                "row": range(max(self.groups, 2)),
                 "values": data.ArrayLayout(self.constant_shape, layer.neurons),
             }
             members["i_constants"] = In(stream.Signature(data.StructLayout(group)))
         super().__init__(members)
+
+    @property
+    def groups(self) -> int:
+        """Groups of constants: those of all variants."""
+        return len(self.constants) * self.layer.groups
 
     @property
     def latency(self) -> int:
@@ -162,8 +187,8 @@ class Sums(wiring.Component):
         lines = Target(f"{name} word lines", "word lines", layer.rows, bits, 0, 1, 1)
         group = layer.neurons * width
         low, high = self.constant_range
-        constants = Target(f"{name} constants", "constants", layer.groups, group, low, high, width)
-        values = self.constants.reshape(layer.groups, layer.neurons)
+        constants = Target(f"{name} constants", "constants", self.groups, group, low, high, width)
+        values = self.constants.reshape(self.groups, layer.neurons)
         return [
             Loadable(lines, self.array.contents, self.array.i_program),
             Loadable(constants, values, self.i_constants),
@@ -173,6 +198,9 @@ class Sums(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.array = self.array
+        if self.layer.equal:
+            self.top = Signal(range(self.layer.planes))
+            m.d.comb += self.top.eq(chosen(self.variant, [p - 1 for p in self.layer.presentations]))
         self._issue(m)
         self._accumulate(m, self._count(m))
         return m
@@ -180,9 +208,18 @@ class Sums(wiring.Component):
     def _issue(self, m: Module) -> None:
         """Buffer and counters: one read a cycle to the array."""
         layer, array = self.layer, self.array
-        m.submodules.buffer = buffer = PlaneBuffer(layer.planes, layer.lanes, layer.folds)
+        m.submodules.buffer = buffer = plane_buffer(layer)
         m.submodules.reads = reads = Reads(layer)
         connect(m, flipped(self.i), buffer.i)
+        if layer.equal:
+            ends = [planes * layer.folds - 1 for planes in layer.presentations]
+            m.d.comb += [
+                reads.top.eq(self.top),
+                buffer.end.eq(chosen(self.variant, ends)),
+                buffer.fold.eq(reads.word),
+            ]
+        else:
+            m.d.comb += [buffer.fold.eq(reads.fold), buffer.plane.eq(reads.plane)]
 
         advance = Signal()
         issue = Signal()
@@ -192,8 +229,6 @@ class Sums(wiring.Component):
             self.started.eq(issue & reads.first),
             reads.step.eq(issue),
             buffer.en.eq(issue),
-            buffer.fold.eq(reads.fold),
-            buffer.plane.eq(reads.plane),
             buffer.release.eq(issue & reads.done),
         ]
         tail = Signal()
@@ -235,10 +270,10 @@ class Sums(wiring.Component):
         layer = self.layer
         m.submodules.constants = memory = Memory(
             shape=data.ArrayLayout(self.constant_shape, layer.neurons),
-            depth=max(layer.groups, 2),
+            depth=max(self.groups, 2),
             init=[
                 [int(value) for value in values]
-                for values in self.constants.reshape(layer.groups, layer.neurons)
+                for values in self.constants.reshape(self.groups, layer.neurons)
             ],
         )
         if self.loadable:
@@ -251,6 +286,9 @@ class Sums(wiring.Component):
             ]
         read = memory.read_port()
         m.d.comb += read.addr.eq(group)
+        if layer.equal:
+            firsts = [variant * layer.groups for variant in range(len(layer.presentations))]
+            m.d.comb += read.addr.eq(group + chosen(self.variant, firsts))
         return read.data
 
     @property
@@ -266,6 +304,9 @@ class Sums(wiring.Component):
         m.submodules.returns = returns = Reads(layer)
         m.d.comb += returns.step.eq(stages[-1 - self._ahead])
         first, double, last = returns.first, returns.first_fold, returns.last
+        if layer.equal:
+            m.d.comb += returns.top.eq(self.top)
+            double = C(0, 1)
         constant = self._constants(m, returns.group)
         for stage in range(self._ahead):
             first, double = _later(m, first, "first"), _later(m, double, "double")
@@ -294,6 +335,14 @@ class Sums(wiring.Component):
             ]
             if len(self.rests):
                 m.d.comb += self.rests[neuron].eq(accumulator.rest[-1])
+
+
+def plane_buffer(layer: LayerPlan) -> PlaneBuffer:
+    """The buffer of a layer's input."""
+    if layer.equal:
+        words = layer.planes * layer.folds
+        return PlaneBuffer(1, layer.lanes, words, variable=True)
+    return PlaneBuffer(layer.planes, layer.lanes, layer.folds)
 
 
 def _later(m: Module, value: ValueLike, name: str) -> Any:

@@ -12,6 +12,7 @@ from ...model.generators import Registers, error_positions, starts_of_images
 from ...model.nodes import Dense, Head
 from ..loading import Loadable, Target
 from ..plan import LayerPlan
+from ..stochastic import chosen
 from . import cycles, settings
 from .digital import DigitalArray
 from .gaps import QUEUE_DEPTH, Gaps
@@ -38,7 +39,7 @@ class EmulatedArray(wiring.Component):
     ----------
     sign : uint8 (rows, columns), the signs as they are sensed
     active : uint8 of the same shape for ternary weights, ``None`` for binary ones
-    reads : of an image
+    reads : of an image; several when there is a choice of them
     rate, start : of read errors, 0 or 2^-24 to 1, and the generator's registers at the first image
         (see :func:`~twincell.model.generators.start`); reset returns to them
     wear : whether programmings are counted, in a block RAM
@@ -53,6 +54,9 @@ class EmulatedArray(wiring.Component):
     counters : Out(cycles, reads, flips), modulo 2^32: cycles in which a read was inside, reads that
         left, and bits of enabled columns that errors flipped in them
     clear : In(1), sets the counters to 0
+    variant : In, with a choice of ``reads``: which an image has. It changes while no read is inside
+        and ``i_errors`` is written after it, if there are read errors: those of the next images are
+        drawn ahead.
     """
 
     cycles_per_read = 1  # at least
@@ -63,18 +67,19 @@ class EmulatedArray(wiring.Component):
         sign: np.ndarray,
         active: np.ndarray | None = None,
         *,
-        reads: int,
+        reads: int | tuple[int, ...],
         rate: float = 0.0,
         start: Registers = (1 << 31, 1 << 31, 1 << 31),
         wear: bool = True,
     ):
-        if not isinstance(reads, int) or reads < 1:
+        self.choices = reads if isinstance(reads, tuple) else (reads,)
+        if not self.choices or any(type(each) is not int or each < 1 for each in self.choices):
             raise TypeError(f"Reads must be a positive integer, not {reads!r}")
         self.table = settings.table_of(rate)
         self.cells = DigitalArray(sign, active)
         self.contents = self.cells.contents
         self.ternary = self.cells.ternary
-        self.reads = reads
+        self.reads = max(self.choices)
         self.rate = rate
         self.start = start
         found = self.cells.signature
@@ -86,6 +91,8 @@ class EmulatedArray(wiring.Component):
             "counters": Out(COUNTERS),
             "clear": In(1),
         }
+        if len(self.choices) > 1:
+            members["variant"] = In(range(len(self.choices)))
         self.wear = Programmings(found.rows) if wear else None
         if self.wear is not None:
             found = self.wear.signature.members
@@ -98,7 +105,7 @@ class EmulatedArray(wiring.Component):
         return self.columns * (2 if self.ternary else 1)
 
     def model(
-        self, rows: np.ndarray, inputs: np.ndarray, enable: np.ndarray
+        self, rows: np.ndarray, inputs: np.ndarray, enable: np.ndarray, variant: int = 0
     ) -> tuple[np.ndarray, np.ndarray, int]:
         """What reads return from the first image on, the contents being those of reset.
 
@@ -106,13 +113,14 @@ class EmulatedArray(wiring.Component):
         ----------
         rows : (N,) word lines
         inputs, enable : bits (N, columns)
+        variant : which choice of ``reads`` images have
 
         Returns *agree* and *active*, uint8 (N, columns), and how many bits of enabled columns were
         flipped.
         """
-        images = -(-len(rows) // self.reads)
-        starts = starts_of_images(self.start, 0, images)
-        mask = masks(starts, self.table, self.reads, self.bits_per_read)[: len(rows)]
+        reads = self.choices[variant]
+        starts = starts_of_images(self.start, 0, -(-len(rows) // reads))
+        mask = masks(starts, self.table, reads, self.bits_per_read)[: len(rows)]
         return read_with(mask, self.contents[rows], inputs, enable)
 
     def settings(self, name: str) -> Loadable:
@@ -137,10 +145,11 @@ class EmulatedArray(wiring.Component):
         starts = starts_of_images(self.start, 0, images)
         return cycles.cycles(starts, self.table, self.reads, self.bits_per_read, since=since)
 
-    def expected_cycles(self, rate: float | None = None) -> float:
-        """Cycles an image at a rate, by default its own, see :func:`~.cycles.expected_cycles`."""
+    def expected_cycles(self, rate: float | None = None, reads: int | None = None) -> float:
+        """Cycles an image at a rate, by default its own, of so many reads, by default the most; see
+        :func:`~.cycles.expected_cycles`."""
         chosen = self.rate if rate is None else rate
-        return cycles.expected_cycles(chosen, self.reads, self.bits_per_read)
+        return cycles.expected_cycles(chosen, reads or self.reads, self.bits_per_read)
 
     def elaborate(self, platform):
         # reads -> cells -> [^ mask] -> o, with settings -> gaps -> queue -> masks
@@ -148,7 +157,13 @@ class EmulatedArray(wiring.Component):
         m.submodules.cells = cells = self.cells
         m.submodules.settings = control = Settings(0 if self.table is None else len(self.table))
         m.submodules.masks = masks = Masks(self.reads, self.bits_per_read)
-        self._draw(m, control, masks)
+        gaps = self._draw(m, control, masks)
+        if len(self.choices) > 1:
+            bits = [each * self.bits_per_read for each in self.choices]
+            m.d.comb += [
+                masks.end.eq(chosen(self.variant, [each - 1 for each in self.choices])),
+                gaps.image.eq(chosen(self.variant, bits)),
+            ]
         done = Signal()
         accept = Signal()
         leaves = Signal()
@@ -188,8 +203,8 @@ class EmulatedArray(wiring.Component):
             ]
         return m
 
-    def _draw(self, m: Module, control: Settings, masks: Masks) -> None:
-        """Steps are drawn in the background, as far ahead as the queue is deep."""
+    def _draw(self, m: Module, control: Settings, masks: Masks) -> Gaps:
+        """Steps are drawn in the background, as far ahead as the queue is deep; by what returns."""
         bits = self.bits_per_read
         m.submodules.gaps = gaps = Gaps(self.reads * bits, bits, self.table, self.start)
         width = len(gaps.o.payload.as_value())
@@ -212,6 +227,7 @@ class EmulatedArray(wiring.Component):
             masks.i.payload.eq(queue.r_data),
             queue.r_en.eq(masks.i.ready),
         ]
+        return gaps
 
     def _flip(self, m: Module, mask: Signal, enable: Signal) -> None:
         """What is latched, errors included."""
@@ -295,4 +311,5 @@ class EmulatedArrays:
         found = None if self.errors is None else self.errors.layers.get(layer.node)
         errors = {} if found is None else {"rate": found.rate, "start": found.start}
         contents = layer.contents(node.weights)
-        return EmulatedArray(*contents, reads=layer.reads, wear=self.wear, **errors)
+        reads = tuple(layer.shown(each).reads for each in layer.presentations) or layer.reads
+        return EmulatedArray(*contents, reads=reads, wear=self.wear, **errors)

@@ -178,7 +178,7 @@ class Gaps(wiring.Component):
 
     Parameters
     ----------
-    bits : of an image
+    bits : of an image, at most
     bits_per_read : gaps of as many and more are ``far``
     table, start : see :class:`Digits`, :class:`Taus88`
 
@@ -186,6 +186,7 @@ class Gaps(wiring.Component):
     -------
     restart : In(1), forget everything and go to the image that is next
     running : In(1), go to further images at their time
+    image : In, bits of an image; by default as many as there can be
     second, count, write, load, value : In, see :class:`Digits`, :class:`Taus88`
     o : Out(stream of steps)
     """
@@ -197,7 +198,12 @@ class Gaps(wiring.Component):
         self.bits_per_read = bits_per_read
         self.words = Taus88(start)
         self.digits = Digits(table)
-        own = {"restart": In(1), "running": In(1), "o": Out(stream.Signature(step_layout(bits)))}
+        own = {
+            "restart": In(1),
+            "running": In(1),
+            "image": In(range(bits + 1), init=bits),
+            "o": Out(stream.Signature(step_layout(bits))),
+        }
         names = {"load": self.words, "value": self.words}
         names |= dict.fromkeys(("second", "count", "write"), self.digits)
         passed = {name: part.signature.members[name] for name, part in names.items()}
@@ -257,6 +263,6 @@ class Gaps(wiring.Component):
         ]
         m.d.sync += ended.eq(taken & end)
         with m.If(restart | (taken & end)):
-            m.d.sync += left.eq(self.bits)
+            m.d.sync += left.eq(self.image)
         with m.Elif(taken):
             m.d.sync += left.eq(rest)

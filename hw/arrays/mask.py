@@ -17,11 +17,12 @@ class Masks(wiring.Component):
 
     Parameters
     ----------
-    reads : of an image
+    reads : of an image, at most
     bits : of a read
 
     Members
     -------
+    end : In, an image's reads less one; by default as many as there can be
     restart : In(1), the next read is the first of an image, whose steps are to come
     i : In(stream of steps, see :func:`~.gaps.step_layout`)
     waiting, leaves : In(1)
@@ -35,6 +36,7 @@ class Masks(wiring.Component):
         self.bits = bits
         super().__init__(
             {
+                "end": In(range(reads), init=reads - 1),
                 "restart": In(1),
                 "i": In(stream.Signature(step_layout(reads * bits))),
                 "waiting": In(1),
@@ -54,7 +56,7 @@ class Masks(wiring.Component):
         ended = Signal()
         distance = Signal(range(self.reads * self.bits + 1))  # from this read's first bit
         read = Signal(range(self.reads))
-        last = read == self.reads - 1
+        last = read == self.end
         wanted = Signal()
         m.d.comb += [
             self.done.eq(held & ~inside),

@@ -149,7 +149,8 @@ def _refusals():
             lambda: plan(image),
             "image: node 1 (Conv) has no hardware; Dense, Flatten and Head do",
         ),
-        (lambda: plan(noisy), "random: Stochastic inputs have no hardware"),
+        (lambda: plan(noisy).shown(2), "random supports 3 presentations, not 2"),
+        (lambda: plan(graph).shown(1), "random supports no presentations, not 1"),
     ]
 
 

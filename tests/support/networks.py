@@ -18,12 +18,18 @@ class Observed:
     finished: np.ndarray
 
 
-def run(network: Network, images: np.ndarray, *, pauses: str = "none", seed: int = 0) -> Observed:
+def run(
+    network: Network,
+    images: np.ndarray,
+    *,
+    pauses: str = "none",
+    seed: int = 0,
+    lines: list[int] | None = None,
+) -> Observed:
     about = network.about()
     beats = _encode(images.reshape(len(images), -1), about)
-    found, cycles = play(
-        network, beats, len(images) * about["output_beats"], pauses=pauses, seed=seed
-    )
+    count = len(images) * about["output_beats"]
+    found, cycles = play(network, beats, count, pauses=pauses, seed=seed, lines=lines)
     score_bits, count = network.head.score_shape.width, about["scores_per_beat"]
     scores = np.array(
         [[_signed(beat >> score_bits * k, score_bits) for k in range(count)] for beat in found]

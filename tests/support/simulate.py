@@ -29,12 +29,14 @@ def play(
     seed: int = 0,
     patience: int = 20_000,
     beside: tuple = (),
+    lines: list[int] | None = None,
 ) -> tuple[list[int], list[int]]:
     """Sends ``beats`` into stream ``i`` and takes ``count`` beats from stream ``o``.
 
     Returns the beats as integers and the cycle in which each left. Checks on the way that a beat
     offered stays, unchanged, until it is taken. Then waits a while for beats nobody asked for.
-    Testbenches ``beside`` stand for what the component is connected to.
+    Testbenches ``beside`` stand for what the component is connected to. ``lines`` go into stream
+    ``load`` before all else.
     """
     idle, stall, stall_cycles = PAUSES[pauses]
     rng = np.random.default_rng(seed)
@@ -42,6 +44,11 @@ def play(
     cycles: list[int] = []
 
     async def source(ctx):
+        for line in lines or []:
+            ctx.set(component.load.valid, 1)
+            ctx.set(Value.cast(component.load.payload), line)
+            await ctx.tick().until(component.load.ready)
+            ctx.set(component.load.valid, 0)
         for beat in beats:
             while rng.random() < idle:
                 await ctx.tick()
