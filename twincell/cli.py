@@ -222,6 +222,9 @@ def verify(
     device: Device = None,
     stuck: Stuck = None,
     errors: Errors = None,
+    presentations: Annotated[
+        int | None, typer.Option(help="Of a stochastic input (default: its first number).")
+    ] = None,
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
     as_json: Json = False,
 ) -> None:
@@ -237,6 +240,7 @@ def verify(
             directory=data,
             array=array,
             injection=api.Injection(ber, transient, device, errors, seed, stuck),
+            presentations=presentations,
             pauses=pauses,
             seed=seed,
             progress=progress,

@@ -54,29 +54,44 @@ def sensed(graph: Graph, errors: ErrorMap | None) -> Graph:
 
 
 def simulated(
-    graph: Graph, budget: Budget | None, array: str, errors: ErrorMap | None
+    graph: Graph,
+    budget: Budget | None,
+    array: str,
+    errors: ErrorMap | None,
+    presentations: int | None = None,
 ) -> tuple[Network, Prologue | None]:
     """A network to simulate, and what is loaded before its first image.
 
-    Emulated arrays have their rates and seeds loaded, so that all of them share one compilation;
-    the model of a macro has them in files.
+    The number of presentations of a stochastic input is loaded, by default its first, and emulated
+    arrays have their rates and seeds loaded, so that all of them share one compilation. The model
+    of a macro has read errors in files, which are of one number of presentations.
     """
-    built_in = errors if array == "macro" else None
-    network = Network(
-        sensed(graph, errors), planned(graph, budget, array), arrays=arrays_of(array, built_in)
-    )
-    if errors is None or not errors.transient or not network.loadables:
+    plan, macro = planned(graph, budget, array), array == "macro"
+    if macro:
+        plan = plan.shown(presentations)
+    arrays = arrays_of(array, errors if macro else None)
+    network = Network(sensed(graph, errors), plan, arrays=arrays)
+    transient = errors is not None and errors.transient and not macro
+    if not plan.presentations and not transient:
         return network, None
-    return network, lambda image: network.read_error_lines(errors, image)
+
+    def prologue(image: int) -> list[int]:
+        lines = network.presentation_lines(presentations, image)
+        return lines + (network.read_error_lines(errors, image) if transient else [])
+
+    return network, prologue
 
 
-def expected_cycles(network: Network, errors: ErrorMap | None) -> float:
+def expected_cycles(
+    network: Network, errors: ErrorMap | None, presentations: int | None = None
+) -> float:
     """Cycles an image of the slowest layer, with those that emulated read errors take."""
-    found = [float(network.plan.cycles_per_image)]
+    plan = network.plan.shown(presentations)
+    found = [float(plan.cycles_per_image)]
     if errors is not None:
         found += [
-            array.expected_cycles(errors.layers[layer.node].rate)
-            for layer, array in zip(network.plan.layers, network.arrays, strict=True)
+            array.expected_cycles(errors.layers[layer.node].rate, layer.reads)
+            for layer, array in zip(plan.layers, network.arrays, strict=True)
             if isinstance(array, EmulatedArray) and layer.node in errors.layers
         ]
     return max(found)

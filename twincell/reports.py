@@ -14,6 +14,7 @@ from .hw.plan import LayerPlan, Plan
 from .model import store
 from .model.graph import Graph, Value
 from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node
+from .model.planes import Stochastic
 from .sweeps.sweep import Sweep
 from .verification import Verification
 
@@ -64,7 +65,12 @@ def _detail(node: Node, value: Value) -> str:
     match node:
         case Input():
             planes = node.planes
-            return f"{type(planes).__name__}, {planes.bits} bit" + ("s" if planes.bits > 1 else "")
+            text = f"{type(planes).__name__}, {planes.bits} bit" + ("s" if planes.bits > 1 else "")
+            if isinstance(planes, Stochastic):
+                counts = ", ".join(map(str, planes.presentations))
+                added = {"first": "first layer", "output": "output"}[planes.accumulate]
+                text += f"; {counts} presentations by {planes.generator}, added at the {added}"
+            return text
         case Conv():
             kernel = "x".join(map(str, node.kernel))
             return f"kernel {kernel}, stride {node.stride}, padding {node.padding} {node.fill}"
@@ -109,6 +115,7 @@ def plan_dict(
         "network": plan.network,
         "array": array,
         "cycles_per_image": plan.cycles_per_image,
+        "cycles_by_presentations": plan.cycles_by_presentations,
         "expected_cycles_per_image": max(expected(layer) for layer in plan.layers),
         "clock_hz": clock,
         "images_per_second": plan.images_per_second(clock),
@@ -122,6 +129,7 @@ def plan_dict(
                 "inputs": layer.inputs,
                 "outputs": layer.outputs,
                 "planes": layer.planes,
+                "passes": layer.passes,
                 "arrangement": str(layer.arrangement),
                 "lanes": layer.lanes,
                 "neurons": layer.neurons,
@@ -163,16 +171,21 @@ def plan_table(report: dict) -> RenderableType:
     for name, key in _PLAN_ROWS.items():
         values = [layer[key] for layer in layers]
         made.add_row(name, *(v if isinstance(v, str) else f"{v:,}" for v in values))
+    if any(layer["passes"] > 1 for layer in layers):
+        made.add_row("passes an image", *(f"{layer['passes']:,}" for layer in layers))
     clock = f"{report['clock_hz'] / 1e6:g} MHz"
     rate = f"{report['images_per_second']:,.0f} images per second at {clock}"
     expected = report["expected_cycles_per_image"]
     if expected != report["cycles_per_image"]:
         rate += f"; {expected:,.0f} cycles expected with read errors"
-    return Group(
-        made,
+    lines = [
         f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
         f"{report['cycles_per_image']:,} cycles per image: {rate}",
-    )
+    ]
+    if report["cycles_by_presentations"]:
+        each = [f"{count}: {n:,}" for count, n in report["cycles_by_presentations"].items()]
+        lines.append(f"cycles per image by presentations: {', '.join(each)}")
+    return Group(made, *lines)
 
 
 # --- verify, doctor -----------------------------------------------------------------------------
@@ -199,6 +212,8 @@ def verification_table(result: Verification) -> RenderableType:
         "images per second": f"{result.images_per_second:,.0f}",
         "seed": result.seed,
     }
+    if result.presentations is not None:
+        values["presentations"] = result.presentations
     if result.errors is not None:
         values["expected with errors"] = _number(result.expected_cycles_per_image)
         values["synapses sensed wrong"] = f"{sum(result.errors.synapses.values()):,}"

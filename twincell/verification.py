@@ -19,6 +19,7 @@ from .injection import Injection
 from .model import error_store, integer
 from .model.errors import ErrorMap
 from .model.graph import Graph
+from .model.planes import Stochastic
 from .model.reads import ReadOrder
 from .networks import RANDOM, UsageError, load, random_images, test_set
 from .sim import harness, native
@@ -85,6 +86,7 @@ class Verification:
     array: str
     data: str
     images: int
+    presentations: int | None
     scores: int
     mismatches: int
     accuracy: float | None
@@ -134,6 +136,7 @@ def verify(
     directory: Path | None = None,
     array: str | None = None,
     injection: Injection | None = None,
+    presentations: int | None = None,
     pauses: str = "none",
     seed: int = 0,
     progress: Progress | None = None,
@@ -151,6 +154,7 @@ def verify(
     dataset, directory : which images, and where their files are; see :func:`.networks.test_set`
     array : one of :data:`.hardware.ARRAYS`; see :func:`.hardware.array_kind`
     injection : the errors of the memory
+    presentations : of a stochastic input, by default the first number that it supports
     pauses : random pauses of the source, the sink or both
     seed : of the pauses, and of random images
     progress : called with images done and their number
@@ -161,20 +165,32 @@ def verify(
     _choice("simulator", simulator, SIMULATORS)
     _choice("pauses", pauses, PAUSES)
     graph = load(net)
+    presentations = _presentations(graph, presentations)
     injection = injection or Injection()
     errors = injection.errors(graph)
     array = hardware.array_kind(array, errors)
     case = _case(net, graph, images, dataset, directory, seed)
-    network, prologue = hardware.simulated(graph, budget, array, errors)
-    wanted = _references(graph, case.images, errors, network.plan.read_order)
-    budget = budget or Budget()
-    asked = _Asked(net, simulator, budget, dataset, directory, array, injection, pauses, seed)
+    network, prologue = hardware.simulated(graph, budget, array, errors, presentations)
+    planned = network.plan.shown(presentations)
+    wanted = _references(graph, case.images, errors, planned.read_order, presentations)
+    asked = _Asked(
+        net,
+        simulator,
+        budget or Budget(),
+        dataset,
+        directory,
+        array,
+        injection,
+        presentations,
+        pauses,
+        seed,
+    )
     replay = asked.replay(len(case.images), errors is not None)
     with _kept_on_failure(replay) as folder:
         start = time.perf_counter()
         emit(network, folder, name=graph.name, about={"network": network.about()})
         emitted = time.perf_counter() - start
-        cycles = hardware.expected_cycles(network, errors)
+        cycles = hardware.expected_cycles(network, errors, presentations)
         run = _Run(folder, case, wanted, simulator, prologue, cycles, PAUSES[pauses], seed)
         result = run.simulate(progress)
         wrong = wanted.wrong(result)
@@ -187,10 +203,11 @@ def verify(
         array=array,
         data=case.source,
         images=len(case.images),
+        presentations=presentations,
         scores=wrong.size,
         mismatches=int(wrong.sum()),
         accuracy=case.accuracy(result.labels),
-        planned_cycles_per_image=network.plan.cycles_per_image,
+        planned_cycles_per_image=planned.cycles_per_image,
         expected_cycles_per_image=cycles,
         lanes=network.plan.lanes,
         memory_bits=network.plan.memory_bits,
@@ -260,6 +277,15 @@ def _case(
     return _Case(data.test_images[:count], data.test_labels[:count], data.name)
 
 
+def _presentations(graph: Graph, asked: int | None) -> int | None:
+    """The number of presentations, ``None`` when the input is not stochastic."""
+    try:
+        count = graph.presentations(asked)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return count if isinstance(graph.input.planes, Stochastic) else None
+
+
 def _choice(name: str, value: str, allowed: Iterable[str]) -> None:
     if value not in allowed:
         raise UsageError(f"The {name} is one of {', '.join(allowed)}, not {value!r}")
@@ -279,15 +305,21 @@ class _Wanted:
 
 
 def _references(
-    graph: Graph, images: np.ndarray, errors: ErrorMap | None, order: ReadOrder
+    graph: Graph,
+    images: np.ndarray,
+    errors: ErrorMap | None,
+    order: ReadOrder,
+    presentations: int | None,
 ) -> _Wanted:
     """Runs the packed interpreter and torch."""
     from .model import reference  # torch takes seconds to import
 
     interpreter = integer.Interpreter(graph, errors=errors, order=order)
-    golden = interpreter.scores(images)
-    torch_scores = reference.scores(graph, images, errors=errors, order=order).numpy()
-    return _Wanted(golden, torch_scores, interpreter.read_flips())
+    golden = interpreter.scores(images, presentations=presentations)
+    torch_scores = reference.scores(
+        graph, images, presentations=presentations, errors=errors, order=order
+    )
+    return _Wanted(golden, torch_scores.numpy(), interpreter.read_flips())
 
 
 def _injected(
@@ -374,6 +406,7 @@ class _Asked:
     directory: Path | None
     array: str
     injection: Injection
+    presentations: int | None
     pauses: str
     seed: int
 
@@ -385,6 +418,8 @@ class _Asked:
             words += ["--dataset", self.dataset]
         if self.directory is not None:
             words += ["--data", self.directory]
+        if self.presentations is not None:
+            words += ["--presentations", self.presentations]
         if errors or self.array != "digital":
             words += ["--array", self.array, *self.injection.options]
         return shlex.join(map(str, [*words, "--pauses", self.pauses, "--seed", self.seed]))
