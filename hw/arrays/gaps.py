@@ -261,7 +261,7 @@ class Gaps(wiring.Component):
             self.o.payload.end.eq(end),
             taken.eq(self.o.valid & self.o.ready),
         ]
-        m.d.sync += ended.eq(taken & end)
+        m.d.sync += ended.eq(taken & end & ~restart)
         with m.If(restart | (taken & end)):
             m.d.sync += left.eq(self.image)
         with m.Elif(taken):
