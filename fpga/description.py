@@ -14,6 +14,7 @@ from ..model.reads import ArrayReads, ReadOrder
 from .instrument import Instrument
 
 FORMAT, VERSION = "twincell-board", 1
+FILE = "board.json"  # in the directory of a build
 MAX_BYTES = 1 << 20  # of the file: descriptions come from outside
 
 
@@ -62,7 +63,7 @@ class LoadTarget(_Part):
     """A memory that can be loaded, see :class:`~twincell.hw.loading.Target`."""
 
     name: str
-    kind: Literal["word lines", "constants", "read errors"]
+    kind: str
     rows: int = Field(ge=1)
     bits: int = Field(ge=1)
     lowest: int

@@ -83,7 +83,8 @@ class Instrument(wiring.Component):
         if results is None:
             results = max(RESULT_QUEUE // self.layout.words, 1)
         self.capacity = Capacity(slots, results)
-        self.image_words = image_words(self.packets)
+        bits = self.packets.pixels * self.packets.pixel_bytes * 8
+        self.image_words = beats(bits, WORD)
         self.store = store(slots * self.image_words)
         self.identity = Identity.of(network, self.capacity)
         more = instrument_registers(
@@ -178,8 +179,3 @@ class Instrument(wiring.Component):
             "results": self.layout.as_dict(),
             "capacity": {"slots": self.capacity.slots, "results": self.capacity.results},
         }
-
-
-def image_words(packets: PacketLayout) -> int:
-    """32-bit words of an image in the buffer."""
-    return beats(packets.pixels * packets.pixel_bytes * 8, WORD)

