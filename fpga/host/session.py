@@ -212,6 +212,9 @@ class Session:
                     f"{frames.VERSION}; build the board's bitstream with this twincell"
                 )
             )
+        beginning = self._open and self._open[0][0].opcode is Opcode.BEGIN
+        if not self._open or (beginning and answer.opcode != Opcode.BEGIN):
+            return False  # of a session before this one, or said twice
         match answer.status:
             case Status.OK | Status.REFUSED:
                 return self._carried_out(answer)
