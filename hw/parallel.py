@@ -141,6 +141,11 @@ class ParallelCounts(Counts):
             products = active * 2 * products + (1 - active) * most
         return products.sum(axis=-1)
 
+    @staticmethod
+    def of(array: wiring.Component) -> data.View:
+        """What it takes from an array."""
+        return array.o.payload
+
     @property
     def delay(self) -> int:
         """Cycles from a result to its counts."""

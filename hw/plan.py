@@ -44,6 +44,13 @@ class Arrangement(StrEnum):
     ROWS = "rows"  # inputs on rows: sequential to parallel
 
 
+class FirstLayer(StrEnum):
+    """How a layer takes fixed-point pixels."""
+
+    SERIAL = "serial"  # bit-planes, a read for each
+    PARALLEL = "parallel"  # whole pixels, one read for all bits
+
+
 class PlanError(ValueError):
     """A network or a budget that does not fit; the message names the number that does not."""
 
@@ -60,6 +67,8 @@ class Budget:
     clock : in hertz
     arrangement : of every layer, or of each in order
     cycles_per_read : of the arrays: 1 for a digital memory, more for a macro with phases
+    first_layer : how fixed-point pixels are taken; ``parallel`` takes one read where ``serial``
+        takes one for each bit, and adders as wide as a pixel, see :mod:`~.parallel`
     """
 
     lanes: int | None = None
@@ -67,6 +76,7 @@ class Budget:
     clock: float = 100e6
     arrangement: Arrangement | str | tuple[Arrangement | str, ...] = Arrangement.COLUMNS
     cycles_per_read: int = 1
+    first_layer: FirstLayer | str = FirstLayer.SERIAL
 
     def __post_init__(self):
         one = isinstance(self.arrangement, str)
@@ -77,6 +87,10 @@ class Budget:
                 raise PlanError(f"The arrangement is one of {', '.join(allowed)}, not {each!r}")
         made = tuple(Arrangement(each) for each in given)
         object.__setattr__(self, "arrangement", made[0] if one else made)
+        layers = tuple(str(each) for each in FirstLayer)
+        if self.first_layer not in layers:
+            raise PlanError(f"The first layer is {' or '.join(layers)}, not {self.first_layer!r}")
+        object.__setattr__(self, "first_layer", FirstLayer(self.first_layer))
         lanes, rate, clock = self.lanes, self.images_per_second, self.clock
         if lanes is not None and (type(lanes) is not int or lanes < 1):
             raise PlanError(f"Lanes must be a positive integer, not {lanes!r}")
@@ -114,6 +128,7 @@ class LayerPlan:
     cycles_per_read : of its array
     presentations : of an image, the numbers that can be chosen; empty where there are none
     equal : whether presentations are its planes, all of weight 1; else it makes so many passes
+    parallel : whether one read serves all planes, see :mod:`~.parallel`
     """
 
     name: str
@@ -128,6 +143,12 @@ class LayerPlan:
     cycles_per_read: int = 1
     presentations: tuple[int, ...] = ()
     equal: bool = False
+    parallel: bool = False
+
+    @property
+    def plane_reads(self) -> int:
+        """Reads of a word line for a vector: one for each plane, or one for all."""
+        return 1 if self.parallel else self.planes
 
     @property
     def passes(self) -> int:
@@ -174,7 +195,7 @@ class LayerPlan:
     @property
     def reads_per_group(self) -> int:
         """Reads that give ``neurons`` sums."""
-        return self.planes * self.folds
+        return self.plane_reads * self.folds
 
     @property
     def cycles_per_group(self) -> int:
@@ -367,8 +388,17 @@ def _arranged(layers: list[LayerPlan], budget: Budget) -> list[LayerPlan]:
     if len(arrangements) != len(layers):
         raise PlanError(f"{len(arrangements)} arrangements for {len(layers)} layers")
     cycles = budget.cycles_per_read
+    parallel = budget.first_layer is FirstLayer.PARALLEL
+    first = layers[0]
+    if parallel and (first.equal or first.planes == 1):
+        raise PlanError(f"A parallel first layer takes pixels of 2 bits or more, {first.name} bits")
     return [
-        replace(layer, arrangement=each, cycles_per_read=cycles)
+        replace(
+            layer,
+            arrangement=each,
+            cycles_per_read=cycles,
+            parallel=parallel and layer is first,
+        )
         for layer, each in zip(layers, arrangements, strict=True)
     ]
 

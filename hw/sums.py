@@ -7,12 +7,13 @@ import numpy as np
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, Out
 
 from .accumulator import Accumulator, range_shape
 from .counts import counts_for
 from .gearbox import vector_stream
 from .loading import Loadable, Target
+from .parallel import Held, ParallelCounts
 from .plan import LayerPlan
 from .planes import PlaneBuffer
 from .stochastic import chosen
@@ -38,11 +39,11 @@ class Reads(wiring.Component):
 
     def __init__(self, layer: LayerPlan):
         self.layer = layer
-        self.first_plane = 0 if layer.equal else layer.planes - 1
+        self.first_plane = 0 if layer.equal else layer.plane_reads - 1
         members = {
             "step": In(1),
             "fold": Out(range(layer.folds)),
-            "plane": Out(range(layer.planes), init=self.first_plane),
+            "plane": Out(range(layer.plane_reads), init=self.first_plane),
             "group": Out(range(layer.groups)),
             "row": Out(range(max(layer.rows, 2))),
             "first_fold": Out(1),
@@ -127,8 +128,8 @@ class Sums(wiring.Component):
     ):
         self.layer = layer
         self.array = array
-        self.counts = counts_for(array, layer)
-        self.doublings = (0 if layer.equal else layer.planes - 1) + halve
+        self.counts = ParallelCounts(layer) if layer.parallel else counts_for(array, layer)
+        self.doublings = (0 if layer.equal else layer.plane_reads - 1) + halve
         variants = layer.presentations if layer.equal else (1,)
         self.constants = np.zeros((len(variants), layer.groups * layer.neurons), dtype=np.int64)
         self.constants[:, : layer.outputs] = constants
@@ -210,7 +211,11 @@ class Sums(wiring.Component):
         layer, array = self.layer, self.array
         m.submodules.buffer = buffer = plane_buffer(layer)
         m.submodules.reads = reads = Reads(layer)
-        connect(m, flipped(self.i), buffer.i)
+        m.d.comb += [
+            buffer.i.valid.eq(self.i.valid),
+            buffer.i.payload.as_value().eq(self.i.payload.as_value()),
+            self.i.ready.eq(buffer.i.ready),
+        ]
         if layer.equal:
             ends = [planes * layer.folds - 1 for planes in layer.presentations]
             m.d.comb += [
@@ -242,10 +247,19 @@ class Sums(wiring.Component):
         enable = Signal(layer.lanes)
         m.d.comb += [
             enable.eq(Mux(tail, whole >> unused, whole) if unused else whole),
-            array.i.payload.inputs.eq(self._spread(buffer.shown)),
+            array.i.payload.inputs.eq(self._spread(whole if layer.parallel else buffer.shown)),
             array.i.payload.enable.eq(self._spread(enable)),
             array.o.ready.eq(1),
         ]
+        if layer.parallel:  # the array is shown ones, and the pixels wait beside it
+            places = Held.places_for(array.latency, array.cycles_per_read)
+            m.submodules.held = held = Held(len(buffer.shown), places)
+            m.d.comb += [
+                held.i.eq(buffer.shown),
+                held.take.eq(array.i.valid & array.i.ready),
+                held.give.eq(array.o.valid),
+                self.counts.i.pixels.eq(held.o),
+            ]
 
     def _spread(self, lanes: Value) -> Value:
         """A bit for each input of a read, laid out on the columns."""
@@ -258,7 +272,8 @@ class Sums(wiring.Component):
         """Counts of each neuron's columns; returns when they are valid, before it when they will be
         in the next cycle, and so on."""
         m.submodules.counting = counts = self.counts
-        m.d.comb += counts.i.eq(counts.of(self.array))
+        given = counts.of(self.array)
+        m.d.comb += [counts.i[name].eq(given[name]) for name in given.shape().members]
         stages = [self.array.o.valid]
         for stage in range(counts.delay):
             stages.append(Signal(name=f"valid{stage}"))
@@ -342,6 +357,8 @@ def plane_buffer(layer: LayerPlan) -> PlaneBuffer:
     if layer.equal:
         words = layer.planes * layer.folds
         return PlaneBuffer(1, layer.lanes, words, variable=True)
+    if layer.parallel:  # a word of bits that are all shown
+        return PlaneBuffer(1, layer.lanes * layer.planes, layer.folds)
     return PlaneBuffer(layer.planes, layer.lanes, layer.folds)
 
 
