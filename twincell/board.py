@@ -12,11 +12,13 @@ from typing import Annotated
 import typer
 from rich.console import Console, RenderableType
 
-from . import networks
+from . import board_run, networks
 from .reports import pairs, table
 from .sim.toolchain import ToolMissing
 
 app = typer.Typer(no_args_is_help=True, help="Build for FPGA boards, load them, measure on them.")
+for verb in (board_run.run, board_run.sweep, board_run.twin):
+    app.command()(verb)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]

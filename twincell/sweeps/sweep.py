@@ -3,7 +3,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,9 @@ from .points import Point, identity, points
 from .tasks import Job, Outcome, Task
 
 MAX_MAPS = 1 << 20
+
+# Who does tasks: gives their outcomes, in any order.
+Crew = Callable[[Job, Sequence[Task]], Generator[Outcome, None, None]]
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,8 @@ def sweep(
     budget: Budget | None = None,
     workers: int | None = None,
     dask: str | None = None,
+    crew: Crew | None = None,
+    order: ReadOrder | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
@@ -124,6 +129,8 @@ def sweep(
     budget : of the plan whose order of reads the read errors follow
     workers : processes; by default one a core, and 1 does it in this process
     dask : address of a scheduler, whose cluster does it
+    crew : who does it instead
+    order : of the reads, where it is not that of a plan
     fresh : whether to forget what another sweep has left in the directory
 
     Raises ``UsageError``, ``PlanError``, ``DataError``, ``ToolMissing`` or ``OSError``.
@@ -137,14 +144,17 @@ def sweep(
     _range("--seed", seed, (1 << 64) - 1, 0)
     graph = load(net)
     shown = _images(net, graph, images, dataset, data)
-    job, description = _job(graph, shown, images, grid, seed, budget)
+    if order is None and any(point.rates(graph).transient for point in grid):
+        order = plan(graph, budget).read_order
+    job, description = _job(graph, shown, images, grid, seed, order)
     start, evaluated = time.perf_counter(), 0
     with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
         tasks = [(k, m) for k, point in enumerate(grid) for m in range(_maps(point, maps))]
         missing = [task for task in tasks if task not in ledger.outcomes]
         report = progress or (lambda done, total: None)
         report(len(tasks) - len(missing), len(tasks))
-        with closing(_outcomes(job, missing, workers, dask)) as outcomes:
+        doing = crew(job, missing) if crew else _outcomes(job, missing, workers, dask)
+        with closing(doing) as outcomes:
             for outcome in outcomes:
                 ledger.add(outcome)
                 evaluated += 1
@@ -199,15 +209,14 @@ def _job(
     count: int | None,
     grid: Sequence[Point],
     seed: int,
-    budget: Budget | None,
+    order: ReadOrder | None,
 ) -> tuple[Job, dict]:
     """What the workers share, and the plain data that decide their outcomes."""
     images = np.ascontiguousarray(data.test_images[:count])
     labels = data.test_labels[:count].astype(np.int64)
     rates = tuple(point.rates(graph) for point in grid)
-    order = ReadOrder.logical(graph)
-    if any(each.transient for each in rates):
-        order = plan(graph, budget).read_order
+    if order is None or not any(each.transient for each in rates):
+        order = ReadOrder.logical(graph)  # and it decides nothing
     sha = hashlib.sha256(f"{images.dtype.str}{images.shape}".encode())
     sha.update(images.tobytes())
     sha.update(labels.tobytes())

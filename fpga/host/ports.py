@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Which serial port a board's UART is at."""
+
+from collections.abc import Iterable
+
+from ..program import Port, choose
+from ..targets import Board, BoardError
+
+
+def uart_port(board: Board, ports: Iterable[Port], serial: str | None = None) -> str:
+    """The port of the one connected board of this kind.
+
+    Of a bridge with several ports it is the last: the others program the board.
+
+    Parameters
+    ----------
+    ports : all of this machine
+    serial : number of the board's USB bridge, when there are several
+
+    Raises :class:`BoardError` when there is no such board, or more than one.
+    """
+    ports = list(ports)
+    if board.usb is None:
+        found = ", ".join(port.device for port in ports) or "none"
+        raise BoardError(
+            f"The {board.title} has no USB bridge: name the port of yours by --port; there are "
+            f"{found}"
+        )
+    chosen = choose(board, ports, serial)
+    if chosen.serial_number is None:
+        return chosen.device
+    same = [
+        port.device
+        for port in ports
+        if (port.vid, port.pid, port.serial_number)
+        == (chosen.vid, chosen.pid, chosen.serial_number)
+    ]
+    return max(same, key=lambda device: (len(device), device))

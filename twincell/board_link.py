@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A board to measure on: which build it runs, and the way to it: a port, or its simulated twin."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .fpga import flow, placed, targets
+from .fpga.description import FILE, Description, DescriptionError, describe
+from .fpga.host.board import Board
+from .fpga.host.experiment import Experiment
+from .fpga.host.ports import uart_port
+from .fpga.host.session import LinkError, Session
+from .fpga.host.transport import PipeTransport, SerialTransport, Transport
+from .fpga.targets import BoardError
+from .fpga.top import Emulator
+from .hw.arrays.emulated import EmulatedArrays
+from .hw.network import Network
+from .hw.verilog import emit
+from .model import store
+from .model.graph import Graph
+from .networks import UsageError, load, zoo
+from .sim.twin import Twin
+
+SIMULATED_CLOCKS_PER_BIT = 4  # the line is no more than it must be of what is simulated
+SIMULATED_TIMEOUT = 0.01  # seconds of simulated time: there is no adapter that holds bytes back
+
+
+class Mismatch(RuntimeError):
+    """The board's answers are not those of the reference."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A build for a board.
+
+    Parameters
+    ----------
+    board : which
+    graph, net : its network, and its name or file
+    about : its description
+    lanes : that it was asked to be built with
+    """
+
+    board: targets.Board
+    graph: Graph
+    net: str
+    about: Description
+    lanes: int | None
+
+    def twin(self, directory: Path) -> Twin:
+        """Its simulation, from power-up; the Verilog goes to ``directory``.
+
+        The image buffer is block RAM, whatever the board has. Raises ``UsageError`` when it would
+        not be this build.
+        """
+        sized = placed.size(self.board, self.graph, self.lanes)
+        arrays = EmulatedArrays(wear=self.board.programmings)
+        network = Network(self.graph, sized.plan, loadable=True, arrays=arrays)
+        divider = SIMULATED_CLOCKS_PER_BIT
+        top = Emulator(network, clocks_per_bit=divider, slots=sized.fit.slots)
+        about = describe(
+            top.instrument, board=self.board.name, clock=self.about.clock, clocks_per_bit=divider
+        )
+        if about.build != self.about.build:
+            raise UsageError(
+                f"The build of {self.about.board} is not what would be simulated; give the --lanes "
+                "that it was built with"
+            )
+        emit(top, directory, name="emulator")
+        return Twin(directory, clocks_per_bit=divider, clock=self.about.clock)
+
+
+def machine(board: str, net: str | None = None, lanes: int | None = None) -> Machine:
+    """The build in a directory; or the one that is made for a board of this name.
+
+    Parameters
+    ----------
+    board : name of a board, or directory of a build
+    net, lanes : see :func:`~.fpga.placed.size`; a directory knows its network
+
+    Raises ``UsageError`` for what is neither, ``GraphError`` and ``PlanError``.
+    """
+    with failures():
+        directory = Path(board)
+        if not (directory / FILE).is_file():
+            chosen = targets.board(board)
+            net = net or chosen.network
+            sized = placed.size(chosen, load(net), lanes)
+            return Machine(chosen, sized.graph, net, flow.description(sized), lanes)
+        about = Description.read(directory / FILE)
+        if net is not None:
+            raise UsageError(f"{directory} is a build of {about.network}; name no network")
+        file = directory / f"{about.network}.safetensors"
+        graph = store.load(file)
+        # In the zoo a network has its data set beside it.
+        known = about.network in zoo() and store.digest(load(about.network)) == store.digest(graph)
+        name = about.network if known else str(file)
+        return Machine(targets.board(about.board), graph, name, about, lanes)
+
+
+@contextmanager
+def opened(
+    machine: Machine, *, port: str | None, serial: str | None, simulate: bool
+) -> Iterator[Transport]:
+    """The way to the board: its port, the one found by its USB bridge, or its simulated twin.
+
+    Raises ``UsageError`` when it is not clear which board is meant, and ``OSError``.
+    """
+    if simulate and (port or serial):
+        raise UsageError("A simulated board has no port; leave out --simulate, or the port")
+    if simulate:
+        with (
+            tempfile.TemporaryDirectory(prefix="twincell-") as folder,
+            failures(),
+            PipeTransport(machine.twin(Path(folder))) as transport,
+        ):
+            yield transport
+        return
+    with failures():
+        transport = SerialTransport(port or found_port(machine, serial), int(machine.about.baud))
+    with failures(), transport:
+        yield transport
+
+
+def found_port(machine: Machine, serial: str | None) -> str:
+    """The port of the one connected board of this kind; raises ``UsageError``."""
+    from serial.tools import list_ports
+
+    with failures():
+        return uart_port(machine.board, list_ports.comports(), serial)
+
+
+def experiment(machine: Machine, transport: Transport, *, simulate: bool) -> Experiment:
+    """What measures on a board."""
+    timeout = {"timeout": SIMULATED_TIMEOUT} if simulate else {}
+    return Experiment(Board(Session(transport, **timeout), machine.about, machine.graph))
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """What goes wrong with a board and on the way to it, as usage errors."""
+    try:
+        yield
+    except (BoardError, DescriptionError, LinkError) as error:
+        raise UsageError(str(error)) from None

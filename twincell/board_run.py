@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``twincell board run``, ``sweep`` and ``twin``: measurements on a board or on its simulation."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console, RenderableType
+
+from . import reports
+from .injection import Injection
+from .progress import working
+from .sim.twin_pty import TwinPty
+
+Name = Annotated[str, typer.Argument(help="A board of `list`, or the directory of a build.")]
+Net = Annotated[str | None, typer.Option("--net", help="A network; else the board's own.")]
+Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle that it was built with.")]
+Images = Annotated[int, typer.Option(min=1, help="Test images, from the first.")]
+Port = Annotated[str | None, typer.Option(help="Serial port; else found by the USB bridge.")]
+Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
+Simulate = Annotated[bool, typer.Option("--simulate", help="Measure on the simulated board.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of all errors.")]
+Data = Annotated[Path | None, typer.Option(help="Directory of data sets (else TWINCELL_DATA).")]
+Set = Annotated[str | None, typer.Option("--dataset", help="Else what the recipe says.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+def run(
+    board: Name,
+    images: Images,
+    net: Net = None,
+    ber: Annotated[float | None, typer.Option(help="Rate of persistent errors.")] = None,
+    transient: Annotated[float | None, typer.Option(help="Rate of read errors.")] = None,
+    device: Annotated[str | None, typer.Option(help="A device whose cell gives them.")] = None,
+    errors: Annotated[Path | None, typer.Option(help="A file of errors.")] = None,
+    seed: Seed = 0,
+    lanes: Lanes = None,
+    port: Port = None,
+    serial: Serial = None,
+    simulate: Simulate = False,
+    dataset: Set = None,
+    data: Data = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+) -> None:
+    """Run test images on a board under errors, and compare everything with the reference."""
+    from . import board_link, board_measure
+
+    machine = board_link.machine(board, net, lanes)
+    way = board_measure.Way(port, serial, simulate)
+    injection = Injection(ber, transient, device, errors, seed)
+    if dry_run:
+        plan = board_measure.planned(machine, way, images, injection)
+        _print(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
+        return
+    with working("run") as progress:
+        report, exact = board_measure.run(
+            machine, way, images, injection, dataset=dataset, data=data, progress=progress
+        )
+    _print(report, reports.pairs(machine.board.title, report), as_json)
+    if not exact:
+        raise typer.Exit(1)
+
+
+def sweep(
+    board: Name,
+    out: Annotated[Path, typer.Option("-o", "--out", help="Directory of ledger and results.")],
+    net: Net = None,
+    ber: Annotated[str, typer.Option(help="Rates of persistent errors: 1e-3,1e-2.")] = "",
+    transient: Annotated[str, typer.Option(help="Rates of read errors.")] = "",
+    device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
+    knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
+    maps: Annotated[int, typer.Option(min=1, help="Error maps of each point.")] = 10,
+    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    seed: Seed = 0,
+    lanes: Lanes = None,
+    port: Port = None,
+    serial: Serial = None,
+    simulate: Simulate = False,
+    dataset: Set = None,
+    data: Data = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the ledger has.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure accuracy against error rate on a board; what was interrupted continues."""
+    from . import board_link, board_measure
+    from .sweeps import options
+
+    machine = board_link.machine(board, net, lanes)
+    try:
+        with working("sweep") as progress:
+            result, bench = board_measure.measured_sweep(
+                machine,
+                board_measure.Way(port, serial, simulate),
+                out,
+                ber=options.rates("ber", ber),
+                transient=options.rates("transient", transient),
+                device=options.names(device),
+                knob=options.knob(knob),
+                maps=maps,
+                images=images,
+                seed=seed,
+                dataset=dataset,
+                data=data,
+                fresh=fresh,
+                progress=progress,
+            )
+    except board_link.Mismatch as error:
+        Console(stderr=True).print(f"twincell: {error}", markup=False)
+        raise typer.Exit(1) from None
+    about = {
+        "board": machine.board.name,
+        "simulated": simulate,
+        "mismatches": 0,
+        "recovered": bench.recovered,
+        "evaluated_maps": result.evaluated,
+        "seconds": result.seconds,
+        "out": str(out),
+    }
+    _print(result.as_dict() | about, reports.sweep_table(result), as_json)
+
+
+def twin(
+    board: Name,
+    net: Net = None,
+    lanes: Lanes = None,
+    as_json: Json = False,
+) -> None:
+    """Simulate a board behind a serial port of its own, for `--port`, until it is interrupted."""
+    from . import board_link
+
+    machine = board_link.machine(board, net, lanes)
+    with (
+        tempfile.TemporaryDirectory(prefix="twincell-") as folder,
+        TwinPty(machine.twin(Path(folder))) as served,
+    ):
+        report = {"board": machine.board.name, "port": served.path, "build": machine.about.build}
+        _print(report, reports.pairs(f"simulated {machine.board.title}", report), as_json)
+        served.wait()
+
+
+def _print(record: dict, made: RenderableType, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(record, indent=2), flush=True)
+    else:
+        Console().print(made)
