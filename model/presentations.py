@@ -6,11 +6,10 @@ layer that accumulates ``P`` presentations adds up ``P`` such bits before anythi
 them, and that sum is binomial. So one number is drawn for each pixel, whatever ``P`` is, and
 training with ``P`` presentations costs one matrix product, as training with grey images does.
 
-Hardware never sees the draws of a training. What is measured of a trained network is measured with
-the bits of the hardware's generator.
+What is measured of a trained network is measured with the bits that hardware shows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -21,6 +20,9 @@ from torch import Tensor
 
 from .generators import mix
 from .planes import Stochastic
+from .stochastic import Generator
+
+_INDEPENDENT = (Generator.LFSR, Generator.TAPS)  # bits, as far as a network can tell
 
 
 @cache
@@ -92,10 +94,13 @@ class Showing:
     def rows(self, pixels: Tensor, seed: int) -> Tensor:
         """Means of random bits, in the pixels' own units.
 
+        Bits of generators that draw them independently are drawn in one number for each pixel; the
+        others' by the generator itself, as for images that hardware never meets.
+
         Parameters
         ----------
         pixels : whole numbers of any type, (batch, n)
-        seed : of the draws, which are independent of each other
+        seed : of the draws
 
         Returns
         -------
@@ -103,6 +108,8 @@ class Showing:
         bits are -1, the greatest pixel where all are +1.
         """
         count = self.presentations
+        if self.planes.generator not in _INDEPENDENT:
+            return hardware_rows(replace(self.planes, seed=mix(seed)), pixels, count)
         if self.planes.repeated:
             pixels, count = pixels.repeat_interleave(count, dim=0), 1
         flat = np.ascontiguousarray(pixels.numpy().reshape(-1), dtype=np.uint16)

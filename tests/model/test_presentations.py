@@ -63,6 +63,24 @@ def test_shown_pixels_have_the_mean_and_the_spread_of_bits(accumulate, count):
     assert torch.corrcoef(torch.stack([middle[1:, 0], middle[:-1, 0]]))[0, 1].abs() < 0.06
 
 
+@pytest.mark.parametrize("generator", ["low-discrepancy", "shared"])
+def test_generators_of_dependent_bits_draw_themselves(generator):
+    pixels = torch.arange(MOST + 1).repeat(3000, 1).float()
+    rows = {
+        each: Showing(Stochastic(BITS, (8,), generator=each), 8).rows(pixels, 3) / MOST
+        for each in ("lfsr", generator)
+    }
+    for found in rows.values():
+        # A generator of words shows x + [x >= 2^(b-1)] of 2^b chances.
+        assert torch.allclose(found.mean(0), torch.arange(MOST + 1) / MOST, atol=0.04)
+    spread = {each: found.std(0)[1:-1].mean() for each, found in rows.items()}
+    correlation = torch.corrcoef(rows[generator][:, 7:9].T)[0, 1]
+    if generator == "shared":
+        assert correlation > 0.8
+    else:
+        assert correlation.abs() < 0.06 and spread[generator] < 0.5 * spread["lfsr"]
+
+
 def test_logits_of_the_rows_of_an_image_are_averaged():
     logits = torch.arange(12.0).reshape(6, 2)
     output = Showing(Stochastic(BITS, (3,), accumulate="output"), 3)
