@@ -2,13 +2,11 @@
 """Wrapped networks in cocotb, against the agents of cocotbext-axi: random traffic with pauses on
 every channel, resets at random moments, and other weights loaded at run time."""
 
-import shutil
-
 import numpy as np
 import pytest
 
 from tests.support import edges as support
-from tests.support.builds import needs_icarus
+from tests.support.builds import QUICK, needs_icarus
 from tests.support.edges import Wrapped
 from twincell import api, networks
 from twincell.hw.arrays.emulated import EmulatedArrays
@@ -22,8 +20,6 @@ from twincell.sim.ports import PortsError
 from twincell.sim.results import SimulationError
 
 BUSES = ["axi", "wishbone"]
-# Icarus runs sooner than Verilator compiles; AXI runs on both.
-QUICK = "icarus" if shutil.which("iverilog") else "verilator"
 SIMULATOR = {"axi": "verilator", "wishbone": QUICK}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.builds import QUICK
 from tests.support.edges import Wrapped, images, network
 from twincell.hw.arrays.macro import macro_arrays
 from twincell.hw.arrays.macro_timing import Timing
@@ -47,7 +48,7 @@ def test_other_weights_are_programmed_into_the_macros(wrapped, tmp_path):
         **wrapped.lines(other),
     }
     assert (vectors["before"] != vectors["after"]).any(axis=1).all()
-    edges.play(wrapped.directory, "edge_load", vectors, tmp_path, seed=4)
+    edges.play(wrapped.directory, "edge_load", vectors, tmp_path, simulator=QUICK, seed=4)
 
 
 def test_verilog_and_stub_pass_lint(wrapped):

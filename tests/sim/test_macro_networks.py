@@ -43,7 +43,10 @@ def _build(directory, graph, planned, errors):
     return emit(network, directory, name="macros", about={"network": network.about()})
 
 
-@pytest.fixture(scope="module", params=[(0, 0.0), (0, 0.02), (1, 0.0), (1, 0.02)], ids=str)
+CASES = [(0, 0.0), (0, 0.02), (1, 0.0), (1, 0.02)]  # kind, rate of read errors
+
+
+@pytest.fixture(scope="module", params=CASES, ids=str)
 def built(request, tmp_path_factory):
     """(directory, plan, images, scores) with and without errors."""
     kind, rate = request.param
@@ -59,7 +62,21 @@ def built(request, tmp_path_factory):
     return directory, planned, images, scores
 
 
-@pytest.mark.parametrize("pauses", [SWEEP[0], SWEEP[3]], ids=str)
+# Verilator compiles a macro's model for a quarter of a minute, Icarus for a second.
+@pytest.mark.parametrize(
+    ("built", "pauses"),
+    [
+        pytest.param(
+            case,
+            pauses,
+            id=f"{case}-{pauses}",
+            marks=() if case == (1, 0.02) else pytest.mark.slow,
+        )
+        for case in CASES
+        for pauses in (SWEEP[0], SWEEP[3])
+    ],
+    indirect=["built"],
+)
 def test_native(built, pauses):
     directory, planned, images, scores = built
     result = native.run(directory, images, pauses=pauses, seed=5)

@@ -14,6 +14,8 @@ from twincell.hw.verilog import emit
 from twincell.sim.images import Codec
 from twincell.sim.ports import Field, Ports, Stream
 
+# Icarus runs a small bench sooner than Verilator compiles it.
+QUICK = "icarus" if shutil.which("iverilog") else "verilator"
 needs_icarus = pytest.mark.skipif(
     shutil.which("iverilog") is None, reason="Icarus Verilog is not on PATH"
 )
