@@ -16,9 +16,21 @@ from . import board_run, networks
 from .reports import pairs, table
 from .sim.toolchain import ToolMissing
 
-app = typer.Typer(no_args_is_help=True, help="Build for FPGA boards, load them, measure on them.")
+app = typer.Typer(no_args_is_help=True)
 for verb in (board_run.run, board_run.sweep, board_run.twin):
     app.command()(verb)
+
+
+@app.callback()
+def boards() -> None:
+    """Build for FPGA boards, load them, measure on them."""
+    import warnings
+
+    from amaranth.hdl import UnusedElaboratable
+
+    # What a board would hold is described by hardware that nobody builds.
+    warnings.simplefilter("ignore", UnusedElaboratable)
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]

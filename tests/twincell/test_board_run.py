@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""``twincell board run`` and ``sweep``: on simulated boards, and what they refuse."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from functools import cache
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from twincell import board_link, board_measure
+from twincell.board_measure import Way
+from twincell.cli import app
+from twincell.fpga.host.experiment import Measured
+from twincell.hw.plan import Budget
+from twincell.injection import Injection
+from twincell.sim.twin_pty import TwinPty
+from twincell.sweeps.sweep import sweep
+
+RATES = [(None, None), (0.02, None), (None, 0.01), (0.05, 0.05)]
+
+
+def call(*words):
+    done = CliRunner().invoke(app, ["board", *map(str, words)])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def port(device, product="iCEBreaker V1.0e", serial="a", vendor=0x0403, pid=0x6010):
+    return SimpleNamespace(
+        device=device,
+        vid=vendor,
+        pid=pid,
+        serial_number=serial,
+        product=product,
+        manufacturer="1BitSquared",
+    )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sized_once():
+    """A network is sized for a board once, as that takes a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board_link.placed, "size", cache(board_link.placed.size))
+        patch.setattr(board_link, "load", cache(board_link.load))
+        yield
+
+
+@pytest.fixture
+def ports(monkeypatch):
+    """The serial ports of this machine, as the test wants them."""
+    found = []
+    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: found)
+    return found
+
+
+def test_what_a_run_would_do(ports):
+    # A bridge with two ports programs by the first; another device is of no interest.
+    ports += [
+        port("/dev/ttyUSB0"),
+        port("/dev/ttyUSB10"),
+        port("/dev/ttyUSB9"),
+        port("/dev/x", "?"),
+    ]
+    code, out, _ = call("run", "icebreaker", "--images", 100, "--seed", 3, "--dry-run", "--json")
+    report = json.loads(out)
+    assert code == 0 and report["port"] == "/dev/ttyUSB10"
+    assert (report["network"], report["images"], report["seed"]) == ("digits-small", 100, 3)
+    assert report["image_bytes"] == 100 * 64 and report["baud"] == 1e6
+    code, out, _ = call("run", "icebreaker", "--images", 1, "--simulate", "--dry-run")
+    assert code == 0 and "simulated" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nosuch"], "There is no board 'nosuch'; there are icebreaker, "),
+        (["icebreaker"], "No iCEBreaker, iCE40 UP5K is connected by USB"),
+        (["icebreaker", "--port", "/dev/nosuch"], "The port /dev/nosuch cannot be opened at 1e+06"),
+        (["icebreaker", "--port", "x", "--simulate"], "A simulated board has no port; leave out"),
+        (["colorlight-5a75b"], "The Colorlight 5A-75B V7.0, ECP5 25F has no USB bridge: name the"),
+        (["icebreaker", "--ber", "0.7"], "--ber is 0 to 0.5, not 0.7"),
+        (["icebreaker", "--net", "nosuch"], "'nosuch' is neither a network file nor in the zoo: "),
+    ],
+)
+def test_what_is_refused(ports, words, message):
+    code, out, err = call("run", *words, "--images", 5)
+    assert code == 2 and not out
+    assert err.startswith(f"twincell: {message}")
+
+
+def test_it_never_guesses_between_two_boards(ports):
+    ports += [port("/dev/ttyUSB0", serial="one"), port("/dev/ttyUSB1", serial="two")]
+    code, _, err = call("run", "icebreaker", "--images", 5, "--dry-run")
+    assert code == 2
+    assert "2 boards can be the icebreaker: one (/dev/ttyUSB0), two (/dev/ttyUSB1)" in err
+    words = ["run", "icebreaker", "--images", 5, "--dry-run", "--json"]
+    code, out, _ = call(*words, "--serial", "two")
+    assert code == 0 and json.loads(out)["port"] == "/dev/ttyUSB1"
+    code, _, err = call(*words, "--serial", "three")
+    assert code == 2 and "with serial number three is connected by USB" in err
+
+
+@pytest.mark.slow
+def test_a_simulated_board_at_four_rates_over_a_pseudo_terminal(tmp_path):
+    """360 digits, persistent and read errors: no mismatch, and every counter as predicted."""
+    machine = board_link.machine("icebreaker")
+    with TwinPty(machine.twin(tmp_path)) as served:
+        for seed, (ber, transient) in enumerate(RATES):
+            report, exact = board_measure.run(
+                machine, Way(served.path), 352, Injection(ber, transient, seed=seed)
+            )
+            assert exact and report["mismatches"] == 0 and report["images"] == 352
+            assert report["flips"] == report["expected_flips"]
+            assert (report["flips"] > 0) == (transient is not None)
+            assert (report["wrong_synapses"] > 0) == (ber is not None)
+
+
+@pytest.mark.slow
+def test_a_sweep_on_a_board_is_the_sweep_in_software(tmp_path):
+    """Interrupted and continued, the files are equal to the byte."""
+    options = {"ber": (0.02,), "transient": (0.01, 0.05), "maps": 2, "images": 60, "seed": 4}
+    machine = board_link.machine("icebreaker")
+    way = Way(simulate=True)
+    left = iter(range(3))
+
+    def interrupted(done, total):
+        if next(left, None) is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        board_measure.measured_sweep(machine, way, tmp_path / "a", progress=interrupted, **options)
+    found, _ = board_measure.measured_sweep(machine, way, tmp_path / "a", **options)
+    assert 0 < found.evaluated < 5
+    budget = Budget(lanes=machine.board.lanes, clock=machine.board.clock)
+    sweep(machine.net, tmp_path / "b", budget=budget, **options)
+    for name in ("sweep.json", "sweep.csv", "sweep.svg"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_difference_is_an_exit_code(monkeypatch):
+    """A board that flips a bit too many."""
+    measured = Measured([], [], 0, 7, 9, 1, 6, 9)
+    assert not measured.exact and replace(measured, flips=6).exact
+    assert not replace(measured, flips=6, mismatches=1).exact
+    text = board_measure.difference(measured)
+    assert text == "0 of 0 images differ; flips 7 of 6, reads 9 of 9 predicted"
+
+    def wrong(*_, **__):
+        return {"mismatches": 1}, False
+
+    monkeypatch.setattr(board_measure, "run", wrong)
+    assert call("run", "icebreaker", "--images", 5, "--simulate", "--json")[0] == 1
+
+
+def test_no_torch():
+    """The host of a board imports no torch."""
+    text = "import sys; import twincell.board_measure; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", text]).returncode == 0
