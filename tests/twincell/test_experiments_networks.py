@@ -6,7 +6,14 @@ import json
 import numpy as np
 import pytest
 
-from twincell.experiments import _registry, _report, mram_tolerance, rram_tolerance, solar
+from twincell.experiments import (
+    _registry,
+    _report,
+    mram_tolerance,
+    rram_tolerance,
+    solar,
+    stochastic,
+)
 from twincell.experiments._margins import auc, auc_interval, margins
 from twincell.experiments._networks import RECIPES, Bench, Difference, compare, recipe, toml
 from twincell.experiments._report import Job
@@ -15,7 +22,7 @@ from twincell.model.devices.junction import butler_prefactor
 from twincell.model.draws import MOST_RATE
 from twincell.model.recipe import Recipe
 
-NAMES = ("rram-tolerance", "mram-tolerance", "solar")
+NAMES = ("rram-tolerance", "mram-tolerance", "solar", "stochastic")
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in RECIPES.glob("*.toml")))
@@ -193,6 +200,38 @@ def test_small_margins_go_wrong(quick):
     assert rates == sorted(rates) and rates[1] == rates[2]  # 96.9 % twice
     area = next(f for f in record["findings"] if f["quantity"].startswith("area"))
     assert area["verdict"] == "holds" and area["interval"][0] > 0.8
+
+
+def test_presentations_are_worth_their_number_and_their_training(quick):
+    record, _, folder = quick("stochastic")
+    accuracies, first, output, generators = record["tables"]
+    cells = [[float(cell.split()[0]) for cell in row if cell] for row in accuracies["rows"]]
+    # P, then (a), (b), (c) added up in the first layer, and the same at the output.
+    one, two, eight = cells
+    assert [row[0] for row in cells] == [1, 2, 8] and len(eight) == 6 and len(two) == 7
+    assert one[1:4] == one[4:] and one[2] == one[3]
+    for few, more in ((one, two), (two, eight)):
+        assert all(a < b for a, b in zip(few[1:6], more[1:6], strict=True))
+    fixed = float(accuracies["title"].split("pixels ")[1].split()[0])
+    assert fixed > 90 and fixed > max(eight[1:]) and one[2] > one[1] + 2
+    matched = [row[3] for row in accuracies["rows"]]
+    assert [row[1 + index] for index, row in enumerate(first["rows"])] == matched
+    assert output["rows"][1][2] == accuracies["rows"][1][6]
+    assert [row[1] for row in generators["rows"]] == matched
+    assert float(generators["rows"][2][3].split()[0]) > eight[3] + 2  # low discrepancy
+    losses = [f for f in record["findings"] if "accuracy lost" in f["quantity"]]
+    assert [f["ours"] for f in losses] == pytest.approx([(fixed - eight[3]) / 100], abs=1e-4)
+    assert len(list(folder.glob("quick/*/right.npz"))) == 2 * 5
+
+
+def test_measured_networks_are_not_measured_again(quick, tmp_path):
+    _, _, folder = quick("stochastic")
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("quick/*/*")}
+    report = stochastic.run(Job(True, folder=folder))
+    _report.write("stochastic", report, True, tmp_path)
+    assert before == {path: path.stat().st_mtime_ns for path in folder.glob("quick/*/*")}
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (folder / path.name).read_bytes(), path.name
 
 
 def test_a_second_run_repeats_nothing_and_writes_the_same(quick, tmp_path):

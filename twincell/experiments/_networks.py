@@ -7,7 +7,7 @@ ledgers.
 
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -60,14 +60,20 @@ class Bench:
     steps: int
     done: int = 0
 
-    def train(self, given: Recipe) -> Path:
+    def train(
+        self, given: Recipe, measure: Callable[["Trained", Path], None] | None = None
+    ) -> Path:
         """The trained network's file, with the recipe beside it, which is written when all is done;
-        continues an earlier training."""
+        continues an earlier training. ``measure`` may write more of what was trained into the
+        network's folder."""
         before, folder = self.done, self.folder / given.name
         path = folder / f"{given.name}.safetensors"
         beside = path.with_suffix(".toml")  # tells who loads the network of its data set
         if not (beside.is_file() and path.is_file() and Recipe.read(beside) == given):
-            self._trained(given, folder).publish(folder)
+            trained = self._trained(given, folder)
+            trained.publish(folder)
+            if measure is not None:
+                measure(trained, folder)
             write_bytes(beside, toml(given).encode())
             (folder / "checkpoint.pt").unlink()  # tens of megabytes
         self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
