@@ -21,7 +21,13 @@ SHAPES = [
 ]  # fmt: skip
 
 
-def _presented(presenter: Presenter, images: np.ndarray, count: int, **options):
+def near_images(planes: Stochastic, pixels: int, most: int) -> np.ndarray:
+    """Pixels that lie on their number of some presentation, or just below it."""
+    drawn = [planes.numbers(k, most, pixels)[(k + 1) % most].astype(int) for k in range(6)]
+    return np.array(drawn) - np.arange(6)[:, None] % 2
+
+
+def presented(presenter: Presenter, images: np.ndarray, count: int, **options):
     """Bits (images, presentations, pixels) that leave, and the cycles in which beats do."""
     bits, size = presenter.planes.bits, presenter.size
     padded = np.pad(images, [(0, 0), (0, presenter.beats * size - presenter.pixels)])
@@ -43,20 +49,19 @@ def _presented(presenter: Presenter, images: np.ndarray, count: int, **options):
 @pytest.mark.parametrize("case", range(len(SHAPES)))
 def test_planes_are_those_of_the_model(case, generator):
     bits, pixels, size, most = SHAPES[case]
-    rng = np.random.default_rng(case)
     planes = Stochastic(bits, (most,), seed=case, generator=generator)
-    images = rng.integers(0, 1 << bits, (4, pixels))
+    images = near_images(planes, pixels, most)
     images[0], images[1] = 0, (1 << bits) - 1
     count = most if case % 2 else max(most - 1, 1)
     presenter = Presenter(planes, pixels, size, most)
     pauses = list(PAUSES)[case % len(PAUSES)]
-    shown, cycles = _presented(presenter, images, count, pauses=pauses, seed=case)
+    shown, cycles = presented(presenter, images, count, pauses=pauses, seed=case)
     assert np.array_equal(shown, presenter.model(images, count))
     if pauses == "none":
         assert set(np.diff(cycles)) <= {1}
 
 
-def _shown(network: Network, images: np.ndarray, count: int, first: int = 0, **options):
+def shown_scores(network: Network, images: np.ndarray, count: int, first: int = 0, **options):
     return run(network, images, lines=network.presentation_lines(count, first), **options)
 
 
@@ -79,7 +84,7 @@ def test_edge_shapes(case, accumulate):
     images = random_images(rng, graph, 5)
     count = planes.presentations[case % 2]
     pauses = list(PAUSES)[case % len(PAUSES)]
-    observed = _shown(Network(graph, planned), images, count, 3, pauses=pauses, seed=case)
+    observed = shown_scores(Network(graph, planned), images, count, 3, pauses=pauses, seed=case)
     wanted = integer.scores(graph, images, presentations=count, first_image=3)
     assert np.array_equal(observed.scores, wanted)
     assert np.array_equal(observed.labels, integer.labels(wanted))
@@ -96,7 +101,7 @@ def test_steady_cycles_equal_the_plan(accumulate, lanes):
     network = Network(graph, planned)
     about = network.about()["presentations"]
     for count in planes.presentations:
-        observed = _shown(Network(graph, planned), images, count)
+        observed = shown_scores(Network(graph, planned), images, count)
         assert set(np.diff(observed.finished)[4:]) == {about[str(count)]}
     assert planned.cycles_per_image == about["4"]
 

@@ -24,12 +24,12 @@ def run(
     *,
     pauses: str = "none",
     seed: int = 0,
-    lines: list[int] | None = None,
+    **options,
 ) -> Observed:
     about = network.about()
     beats = _encode(images.reshape(len(images), -1), about)
     count = len(images) * about["output_beats"]
-    found, cycles = play(network, beats, count, pauses=pauses, seed=seed, lines=lines)
+    found, cycles = play(network, beats, count, pauses=pauses, seed=seed, **options)
     score_bits, count = network.head.score_shape.width, about["scores_per_beat"]
     scores = np.array(
         [[_signed(beat >> score_bits * k, score_bits) for k in range(count)] for beat in found]

@@ -23,7 +23,7 @@ BUGS = [
     (Gaps, "_cut", "near >= self.bits_per_read", "near >= 8 * self.bits_per_read"),
     (Masks, "_walk", "distance < 2 * bits", "distance <= 2 * bits"),
     (Masks, "_walk", "behind + step.gap[:low] < bits", "behind + step.gap[:low] <= bits"),
-    (Masks, "elaborate", "read == self.reads - 1", "read == self.reads - 2"),
+    (Masks, "elaborate", "read == self.end", "read == self.end - 1"),
     (Settings, "elaborate", "loaded.eq(written != 0)", "loaded.eq(0)"),
     (EmulatedArray, "elaborate", "self.i.valid & ~self.i_errors.valid", "self.i.valid"),
     (EmulatedArray, "_count", "masks.hit & lines.bit_select(masks.position, 1)", "masks.hit"),
