@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/twincell-setup
 
-.PHONY: setup demo test test-slow bench-reference bench-area bench-sweep bench-emulator lint clean
+.PHONY: setup demo test test-slow bench-reference bench-area bench-sweep bench-emulator bench-boards lint clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,9 @@ bench-area: setup
 
 bench-emulator: setup
 	$(BIN)/python benchmarks/emulator.py --write
+
+bench-boards: setup
+	$(BIN)/python benchmarks/boards.py --write
 
 clean:
 	rm -rf .venv build

