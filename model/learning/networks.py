@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks of binary layers, on latent weights or on devices."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import torch
@@ -34,12 +36,33 @@ def normed_mlp(
     if len(sizes) < 2:
         raise ValueError(f"A network needs inputs and outputs, not sizes {sizes!r}")
     layers: list[nn.Module] = [pixels]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(seed) >> 1)
+    with seeded(seed):
         for inputs, outputs in pairwise(sizes):
             norm = nn.BatchNorm1d(outputs, affine=affine, track_running_stats=running)
             layers += [BinaryLinear(inputs, outputs, init=init), norm, Sign()]
     return nn.Sequential(*layers[:-1])
+
+
+def real_mlp(sizes: tuple[int, ...], pixels: Pixels, seed: int) -> nn.Sequential:
+    """The full-precision control: real weights without biases, batch-norm, and ReLU between layers.
+
+    Its initial weights are torch's.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"A network needs inputs and outputs, not sizes {sizes!r}")
+    layers: list[nn.Module] = [pixels]
+    with seeded(seed):
+        for inputs, outputs in pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draws torch's random numbers from ``seed``, and leaves its own generator as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(seed) >> 1)
+        yield
 
 
 def binary_layers(network: nn.Module) -> list[BinaryLinear]:

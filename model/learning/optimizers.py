@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..layers import BinaryLinear
 from .devices.memory import LearningDevice, Memory
 from .networks import binary_layers, give_memories
 
@@ -181,12 +182,15 @@ def consolidation(meta: float, latent: Tensor) -> Tensor:
 def metaplastic(
     network: nn.Module, meta: float | Sequence[float], **options: Any
 ) -> MetaplasticAdam:
-    """Metaplastic Adam of a network, with one ``meta`` or one for each binary layer."""
-    layers = binary_layers(network)
-    metas = [meta] * len(layers) if isinstance(meta, int | float) else list(meta)
-    if len(metas) != len(layers):
-        raise ValueError(f"{len(metas)} values of meta for {len(layers)} binary layers")
-    weights = [layer.latent for layer in layers]
+    """Metaplastic Adam of a network, with one ``meta`` or one for each binary layer.
+
+    In a network without binary layers its matrices of real weights are consolidated.
+    """
+    weights = [each.latent for each in network.modules() if isinstance(each, BinaryLinear)]
+    weights = weights or [each.weight for each in network.modules() if isinstance(each, nn.Linear)]
+    metas = [meta] * len(weights) if isinstance(meta, int | float) else list(meta)
+    if len(metas) != len(weights):
+        raise ValueError(f"{len(metas)} values of meta for {len(weights)} layers")
     groups = [{"params": [w], "meta": each} for w, each in zip(weights, metas, strict=True)]
     if rest := others(network, weights):
         groups.append({"params": rest, "meta": 0.0})

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..generators import mix
+from ..layers import ScoreHead
 from .consolidation import Consolidation
 from .tasks import Task
 
@@ -29,7 +30,8 @@ class Protocol:
     batch : images of a step; a last partial batch is left out
     seed : of the order of the images
     fresh_optimizer : whether each task starts with a new optimizer (tasks) or not (streams)
-    task_norm : whether each task is tested with the batch-norm it ended with, else with the latest
+    task_norm : whether each task is tested with the batch-norm it ended with (and with the offsets
+        of a score head), else with the latest
     halve_every : epochs of a task after which the rate of the weights is halved; 0 for never
     """
 
@@ -236,12 +238,15 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 
 
 def _norm_state(network: nn.Module) -> dict[str, Tensor]:
-    """Copies of the parameters and buffers of all batch-norms, by their names in the network."""
+    """Copies of the parameters and buffers of all batch-norms, and of the offsets and the scale of
+    a score head, which stands in the place of one; by their names in the network."""
+    kinds = (nn.modules.batchnorm._BatchNorm, ScoreHead)
     return {
         f"{name}.{key}": value.clone()
         for name, module in network.named_modules()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        if isinstance(module, kinds)
         for key, value in module.state_dict().items()
+        if key != "latent"
     }
 
 

@@ -3,7 +3,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -42,6 +42,17 @@ def task(data: Dataset) -> Task:
         torch.tensor(data.test_images).flatten(1),
         torch.tensor(data.test_labels).long(),
     )
+
+
+def held_out(whole: Task, count: int) -> tuple[Task, Task]:
+    """A task without its last ``count`` training images, tested as before; and the whole task,
+    tested with those images."""
+    if not 1 <= count < len(whole.train_images):
+        most = len(whole.train_images) - 1
+        raise ValueError(f"{whole.name}: 1 to {most} images can be held out, not {count!r}")
+    images, labels = whole.train_images, whole.train_labels
+    used = replace(whole, train_images=images[:-count], train_labels=labels[:-count])
+    return used, replace(whole, test_images=images[-count:], test_labels=labels[-count:])
 
 
 def permuted(data: Dataset, count: int, seed: int) -> tuple[Task, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from jinja2 import Environment, StrictUndefined
@@ -81,7 +82,7 @@ class Table:
 @dataclass(frozen=True)
 class Report:
     """What a run found. ``text`` are paragraphs in Markdown: what was done and what to conclude.
-    ``plots`` are figures by file name without suffix."""
+    ``plots`` are figures by file name without suffix, ``values`` further entries of the JSON."""
 
     title: str
     text: Sequence[str]
@@ -89,6 +90,7 @@ class Report:
     findings: Sequence[Finding]
     tables: Sequence[Table] = ()
     plots: dict[str, Figure] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
 
 
 def interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -123,6 +125,7 @@ def record(name: str, report: Report, quick: bool) -> dict:
         ],
         "tables": [vars(table) for table in report.tables],
         "plots": [f"{plot}.svg" for plot in report.plots],
+        **report.values,
     }
 
 

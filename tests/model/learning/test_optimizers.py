@@ -111,7 +111,7 @@ def test_meta_of_each_layer():
     assert [group["meta"] for group in groups] == [1.0, 2.0, 3.0, 0.0]
     assert [group["params"][0].shape[1] for group in groups[:3]] == [6, 5, 4]
     assert len(groups[3]["params"]) == 6 and groups[3]["lr"] == 0.01
-    with pytest.raises(ValueError, match=r"^2 values of meta for 3 binary layers$"):
+    with pytest.raises(ValueError, match=r"^2 values of meta for 3 layers$"):
         metaplastic(network, [1.0, 2.0])
     with pytest.raises(ValueError, match=r"^meta must be a number from 0, not -1$"):
         metaplastic(network, -1)

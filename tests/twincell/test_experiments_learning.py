@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Experiments about learning: how their trainings are run, and the quick runs."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from twincell.experiments import _registry, _report, importance
+from twincell.experiments._learning import RESULT, mean_interval, paired, spread, train_all
+from twincell.experiments._report import Job
+from twincell.model.learning.tasks import held_out, task
+
+MODULE = "tests.support.trainings"
+
+
+def test_intervals_of_means_are_students():
+    values = [0.90, 0.93, 0.91]
+    low, high = mean_interval(values)
+    quantile = stats.t.ppf(0.995, 2)
+    assert high - low == pytest.approx(2 * quantile * np.std(values, ddof=1) / np.sqrt(3))
+    assert (low + high) / 2 == pytest.approx(np.mean(values))
+    assert mean_interval([0.5, 0.5]) == mean_interval([0.5]) == (0.5, 0.5)
+    assert spread([0.905, 0.925]) == "91.50 (90.50 to 92.50)"
+
+
+def test_differences_are_taken_training_by_training():
+    found = paired([0.9, 0.8, 0.7], [0.8, 0.7, 0.6])
+    assert found.mean == pytest.approx(0.1) and found.n == 3
+    assert found.trainings == pytest.approx((0.1, 0.1, 0.1))
+    assert found.above(0.0) == "holds" and found.below(0.05) == "fails"
+    assert paired([0.9, 0.7], [0.8, 0.75]).above(0.0) == "undecided"
+
+
+@pytest.mark.parametrize("quick", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_trainings_go_on_where_they_were_left(tmp_path, quick):
+    """Here and in processes: those that are done are not done again, a failure is raised."""
+    seen = []
+    job = Job(quick, None, lambda done, total: seen.append((done, total)), tmp_path)
+    root = tmp_path / ("quick" if quick else "trainings")
+    root.mkdir()
+    (root / "fail-b").touch()
+    with pytest.raises(RuntimeError, match=r"^b fails$"):
+        train_all(job, MODULE, ["a", "b"], 2, 3)
+    (root / "fail-b").unlink()
+    found = train_all(job, MODULE, ["a", "b"], 2, 3)
+    assert found == {case: [{"case": case, "seed": seed} for seed in (1, 2)] for case in ("a", "b")}
+    assert seen[-1] == (12, 12)
+    ran = {path.parent.name: path.read_text() for path in root.glob("*/ran")}
+    assert set(ran) == {"a-1", "a-2", "b-1", "b-2"} and len(ran["b-1"]) == 2
+    assert not quick or ran["a-1"] == "x"  # processes are ended by a failure
+    assert train_all(job, MODULE, ["a"], 1, 3) == {"a": [{"case": "a", "seed": 1}]}
+    assert (root / "a-1" / RESULT).is_file() and (root / "a-1" / "ran").read_text() == ran["a-1"]
+
+
+def test_without_a_folder_nothing_is_kept():
+    assert train_all(Job(quick=True), MODULE, ["c"], 1, 3) == {"c": [{"case": "c", "seed": 1}]}
+
+
+def test_images_are_held_out_of_the_training_set():
+    from twincell.model.data import load
+
+    whole = task(load("digits"))
+    used, kept = held_out(whole, 200)
+    assert len(used.train_images) + 200 == len(whole.train_images) == len(kept.train_images)
+    assert (kept.test_images == whole.train_images[-200:]).all()
+    assert used.test_images is whole.test_images
+    with pytest.raises(ValueError, match=r"^digits: 1 to 1436 images can be held out, not 1437$"):
+        held_out(whole, 1437)
+
+
+def test_the_quadratic_task_of_the_importance_experiment():
+    tasks = [importance._quadratic(500, seed) for seed in (1, 2)]
+    assert all(each["correlation"] > 0.94 and abs(each["slope"] - 1) < 0.1 for each in tasks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["importance", "mnist-fashion", "permuted-mnist", "stream", "weak-reset"]
+)
+def test_quick_runs(tmp_path, name):
+    report = _registry.find(name).run(Job(quick=True, folder=tmp_path))
+    _report.write(name, report, True, tmp_path)
+    record = json.loads((tmp_path / "report.json").read_text())
+    page = (tmp_path / "report.md").read_text()
+    assert "quick run" in page and all(f["n"] for f in record["findings"])
+    exports = [table for table in record["tables"] if table["title"].startswith("The networks as")]
+    for table in exports:
+        assert {tuple(row[-2:]) for row in table["rows"]} == {(0, 0)}, "scores differ"
+    if name == "importance":
+        assert record["quadratic"]["correlation"] > 0.9
+        assert record["quadratic"]["slope"] == pytest.approx(1, abs=0.1)
+    if name == "mnist-fashion":
+        assert record["findings"][0]["ours"] > 0.2  # forgotten without metaplasticity

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Trainings of the experiments about learning: many of them, on all cores, each resumable.
+
+An experiment names its *cases*, such as a device or a strength of metaplasticity, and trains each
+with several seeds. A training is a process with one thread that leaves ``result.json`` in a folder
+of its own; until then a checkpoint lies there, from which the next run of the experiment continues.
+"""
+
+import json
+import multiprocessing
+import os
+import re
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import stats
+
+from ..model.files import write_bytes
+from ._networks import Difference, percent
+from ._report import CONFIDENCE, Job, Table
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..model.data import Dataset
+
+RESULT = "result.json"
+NETWORK = "network.safetensors"
+_COMPARED = ("images", "scores", "labels")
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training.
+
+    Parameters
+    ----------
+    module : of its experiment, which has a function ``trained``
+    case, seed : what is trained
+    quick : whether it belongs to a quick run
+    data : directory of data sets
+    folder : of checkpoint and result
+    """
+
+    module: str
+    case: str
+    seed: int
+    quick: bool
+    data: Path | None
+    folder: Path
+
+    @property
+    def result(self) -> Path:
+        """The file that is there when the training is over."""
+        return self.folder / RESULT
+
+    def run(self, progress: Callable[[], None]) -> None:
+        """Trains, unless that was done; ``progress`` is called after each epoch."""
+        if self.result.is_file():
+            return
+        import torch  # takes two seconds
+
+        from ..model.learning.protocol import CHECKPOINT
+
+        torch.set_num_threads(1)
+        experiment = import_module(self.module)
+        found = experiment.trained(self, lambda epoch: progress())
+        write_bytes(self.result, (json.dumps(found) + "\n").encode())
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)  # tens of megabytes
+
+
+Results = dict[str, list[dict]]
+
+
+def train_all(job: Job, module: str, cases: Sequence[str], seeds: int, epochs: int) -> Results:
+    """What ``trained(training, progress)`` of the experiment's module returned for each case, in
+    the order of the seeds 1, 2, ...
+
+    Parameters
+    ----------
+    epochs : of one training, for the progress
+    """
+    kept = (
+        nullcontext(job.folder) if job.folder else tempfile.TemporaryDirectory(prefix="twincell-")
+    )
+    with kept as folder:
+        root = Path(folder) / ("quick" if job.quick else "trainings")
+        trainings = [
+            Training(module, case, seed, job.quick, job.data, root / f"{case}-{seed}")
+            for seed in range(1, seeds + 1)  # all cases once, then all again
+            for case in cases
+        ]
+        _run(job, trainings, epochs)
+        found: Results = {case: [] for case in cases}
+        for each in trainings:
+            found[each.case].append(json.loads(each.result.read_text()))
+    return found
+
+
+def _run(job: Job, trainings: list[Training], epochs: int) -> None:
+    """Runs the trainings that are not done: here when quick, else on all cores."""
+    waiting = [each for each in trainings if not each.result.is_file()]
+    total = len(trainings) * epochs
+    done = (len(trainings) - len(waiting)) * epochs
+    job.progress(done, total)
+    if job.quick:
+        import torch
+
+        threads = torch.get_num_threads()
+        try:
+            for index, each in enumerate(waiting, start=1):
+                each.run(lambda: None)
+                job.progress(done + index * epochs, total)
+        finally:
+            torch.set_num_threads(threads)
+        return
+    spawn = multiprocessing.get_context("spawn")
+    workers = min(len(os.sched_getaffinity(0)), len(waiting)) or 1
+    with spawn.Manager() as manager, ProcessPoolExecutor(workers, spawn) as pool:
+        ticks = manager.Queue()
+        pending = {pool.submit(each.run, Tick(ticks)) for each in waiting}
+        try:
+            while pending:
+                over, pending = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
+                for each in over:
+                    each.result()  # raises what the training raised
+                while not ticks.empty():
+                    done += ticks.get()
+                job.progress(min(done, total), total)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
+class Tick:
+    """Tells the experiment of a finished epoch, from the training's process."""
+
+    def __init__(self, ticks):
+        self.ticks = ticks
+
+    def __call__(self) -> None:
+        self.ticks.put(1)
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's interval of the mean over trainings, see ``CONFIDENCE``; its ends are equal for
+    values without spread, and there is none for one value alone."""
+    mean, error = float(np.mean(values)), float(stats.sem(values)) if len(values) > 1 else np.nan
+    if not error > 0:
+        return mean, mean
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
+    return float(low), float(high)
+
+
+def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """First less second, training by training; the interval is over trainings."""
+    each = tuple(float(a - b) for a, b in zip(first, second, strict=True))
+    return Difference(float(np.mean(each)), mean_interval(each), each, len(each))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Accuracies in percent: their mean, and the least and the greatest."""
+    low, high = percent(min(values)), percent(max(values))
+    return f"{percent(float(np.mean(values)))} ({low} to {high})"
+
+
+def exports(found: Results) -> Table:
+    """What :func:`exported` said of the networks of all cases that have it."""
+    rows = [
+        (case, len(runs), *(sum(each["export"][what] for each in runs) for what in _COMPARED))
+        for case, runs in found.items()
+        if "export" in runs[0]
+    ]
+    title = "The networks as graphs for hardware, against PyTorch"
+    return Table(title, ("case", "networks", "images", "with other scores", "labels"), rows)
+
+
+def exported(network: "nn.Module", data: "Dataset", training: Training) -> dict:
+    """Writes the trained network beside the result, with scores of PyTorch and graph compared on
+    all test images. Returns plain data for the result."""
+    import torch
+    from torch import nn
+
+    from ..model import store
+    from ..model.export import differences, export
+
+    assert isinstance(network, nn.Sequential)
+    title = f"{training.module.rpartition('.')[2]}-{training.case}-{training.seed}"
+    name = re.sub(r"[^A-Za-z0-9-]", "-", title)
+    pixels = int(np.prod(data.shape))
+    graph = export(network, name, (pixels,))
+    images = torch.from_numpy(data.test_images.reshape(-1, pixels))
+    found = differences(network, graph, images)
+    store.save(graph, training.folder / NETWORK)
+    return {what: getattr(found, what) for what in _COMPARED}

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Two data sets one after the other: what a binarized network forgets, and metaplasticity keeps.
+
+After Laborieux et al., "Synaptic metaplasticity in binarized neural networks", Nature
+Communications 12:2549 (2021).
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..model.data import load
+from ._learning import (
+    Results,
+    Training,
+    exported,
+    exports,
+    mean_interval,
+    paired,
+    spread,
+    train_all,
+)
+from ._report import Finding, Job, Report, Table, plot
+
+SUMMARY = "MNIST and Fashion-MNIST one after the other, with and without metaplasticity"
+SEED = 20211
+NATURE = "Laborieux et al., Nature Communications 12:2549"
+ORDERS = ("forward", "backward")
+PLAIN, META = 0.0, 1.5
+AIM = (0.94, 0.83)  # of the first order, with both learned
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run does."""
+
+    names: tuple[str, str]
+    hidden: tuple[int, ...]
+    epochs: int
+    seeds: int
+    batch: int
+    rate: float
+    meta: float
+
+
+FULL = Size(("MNIST", "Fashion-MNIST"), (1024, 1024), 20, 3, 100, 5e-3, META)
+QUICK = Size(("digits", "permuted digits"), (128, 128), 6, 2, 20, 2e-2, 3.0)
+
+
+def run(job: Job) -> Report:
+    """Trains both orders with and without metaplasticity; continues an earlier run."""
+    size = QUICK if job.quick else FULL
+    cases = [f"{order}-{kind}" for order in ORDERS for kind in ("plain", "meta")]
+    found = train_all(job, __name__, cases, size.seeds, 2 * size.epochs)
+    run_text = (
+        f"Run: {'-'.join(map(str, size.hidden))} hidden neurons, {size.epochs} epochs a set, "
+        f"batches of {size.batch}, rate {size.rate:g}, m = {size.meta:g}, {size.seeds} seeds. The "
+        "published network is four times as wide and is trained for 50 epochs a set."
+    )
+    first = _QUICK if job.quick else _SCALED
+    return Report(
+        "Two data sets, one after the other",
+        [first, *_TEXT, run_text],
+        SEED,
+        [finding for order in ORDERS for finding in _findings(order, found, size)],
+        [_table(found, size), exports(found)],
+        {order: _plot(order, found, size) for order in ORDERS},
+    )
+
+
+def trained(training: Training, progress) -> dict:
+    """One order and one strength of metaplasticity."""
+    from ..model.layers import Pixels, mlp
+    from ..model.learning.networks import seeded
+    from ..model.learning.optimizers import metaplastic
+    from ..model.learning.protocol import Protocol, learn
+    from ..model.learning.tasks import task
+
+    size = QUICK if training.quick else FULL
+    sets = _sets(training)
+    bits = sets[0].bits
+    pixels = int(np.prod(sets[0].shape))
+    with seeded(training.seed):
+        network = mlp(pixels, size.hidden, 10, Pixels(bits, 0.0, 1.0), init=0.05)
+    meta = size.meta if training.case.endswith("meta") else PLAIN
+    history = learn(
+        network,
+        lambda net: metaplastic(net, meta, lr=size.rate, decay=1e-7),
+        [task(each) for each in sets],
+        Protocol(size.epochs, size.batch, training.seed),
+        directory=training.folder,
+        progress=progress,
+    )
+    return history.record() | {"export": exported(network, sets[-1], training)}
+
+
+def _sets(training: Training):
+    """The two sets in their order; quick runs have the digits, and once more with other places for
+    the pixels."""
+    if training.quick:
+        digits = load("digits")
+        order = np.random.default_rng(SEED).permutation(64)
+        train, test = (each.reshape(-1, 64) for each in (digits.train_images, digits.test_images))
+        sets = [digits, replace(digits, train_images=train[:, order], test_images=test[:, order])]
+    else:
+        sets = [load(name, training.data) for name in ("mnist", "fashion-mnist")]
+    return sets if training.case.startswith(ORDERS[0]) else sets[::-1]
+
+
+def _names(order: str, size: Size) -> tuple[str, str]:
+    return size.names if order == ORDERS[0] else size.names[::-1]
+
+
+def _final(found: Results, case: str, task: int) -> list[float]:
+    return [each["matrix"][-1][task] for each in found[case]]
+
+
+def _findings(order: str, found: Results, size: Size) -> list[Finding]:
+    first, second = _names(order, size)
+    plain, meta = (f"{order}-{kind}" for kind in ("plain", "meta"))
+    kept = paired(_final(found, meta, 0), _final(found, plain, 0))
+    cost = paired(_final(found, plain, 1), _final(found, meta, 1))
+    findings = [
+        Finding(
+            f"{first}, then {second}: what metaplasticity keeps of {first}",
+            "m = 0 forgets the first set, m = 1.5 keeps it", "CODE", NATURE, kept.mean,
+            kept.interval, kept.n, f"holds: more than 0; {kept.spread}", kept.above(0.0),
+        ),
+        Finding(
+            f"{first}, then {second}: what it costs on {second}", "-", "-", NATURE, cost.mean,
+            cost.interval, cost.n, cost.spread,
+        ),
+    ]  # fmt: skip
+    if order != ORDERS[0]:
+        return findings
+    for task, (name, aim) in enumerate(zip((first, second), AIM, strict=True)):
+        ours = _final(found, meta, task)
+        findings.append(Finding(
+            f"{first}, then {second}: {name} at the end, with metaplasticity", f"aim: {aim:g}", "-",
+            "this project's aim for a network a quarter as wide", float(np.mean(ours)),
+            mean_interval(ours), len(ours), f"holds: every seed; {spread(ours)} %",
+            "holds" if min(ours) >= aim else "fails",
+        ))  # fmt: skip
+    return findings
+
+
+def _table(found: Results, size: Size) -> Table:
+    rows = []
+    for case, runs in found.items():
+        order, kind = case.rsplit("-", 1)
+        first, second = _names(order, size)
+        learned = [each["matrix"][0][0] for each in runs]
+        kept, new = _final(found, case, 0), _final(found, case, 1)
+        rows.append((f"{first}, then {second}", kind, *map(spread, (learned, kept, new))))
+    columns = ("order", "metaplasticity", "first set when learned", "at the end", "second set")
+    return Table("Accuracy, %: mean and range over seeds", columns, rows)
+
+
+def _plot(order: str, found: Results, size: Size):
+    first, second = _names(order, size)
+    figure, axes = plot(f"{first}, then {second}", "epoch", "accuracy, %")
+    for kind, style in (("plain", "--"), ("meta", "-")):
+        runs = found[f"{order}-{kind}"]
+        label = f"m = {size.meta if kind == 'meta' else PLAIN:g}"
+        for task, name in enumerate((first, second)):
+            curves = np.array([
+                [100 * e["accuracies"][task] for e in run["epochs"] if len(e["accuracies"]) > task]
+                for run in runs
+            ])  # fmt: skip
+            at = np.arange(curves.shape[1]) + 1 + task * size.epochs
+            axes.plot(at, curves.mean(axis=0), f"C{task}{style}", label=f"{name}, {label}")
+            axes.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=f"C{task}",
+                              alpha=0.15, linewidth=0)  # fmt: skip
+    axes.axvline(size.epochs + 0.5, color="0.6", ls=":")
+    axes.legend()
+    return figure
+
+
+_SCALED = "**Scaled down: a network a quarter as wide as the published one, 20 of 50 epochs.**"
+_QUICK = (
+    "**This is the quick run: a small network on the 8x8 digits, then on the same with their "
+    "pixels in other places. It shows that the experiment works and is not its result.**"
+)
+_TEXT = (
+    "A binarized network learns one data set and then another, which it is not told to share its "
+    "weights with. Metaplasticity lets a weight that has grown large resist the step back to zero, "
+    "`f = 1 - tanh^2(m |w|)`. Each set is tested with the batch-norm and output offsets that it "
+    "ended with; binary weights are shared.",
+    "Both kinds start from the same weights and see the same mini-batches, so differences are "
+    "paired; intervals are Student's over seeds. After the second set the network is exported, and "
+    "its integer scores are compared with PyTorch's.",
+)

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Six orders of MNIST's pixels one after the other: metaplasticity and other consolidations.
+
+After Laborieux et al., "Synaptic metaplasticity in binarized neural networks", Nature
+Communications 12:2549 (2021), Figure 2 and Table 1.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from ..model.data import Dataset, load
+from ._learning import Results, Training, exported, exports, paired, spread, train_all
+from ._report import Finding, Job, Report, Table, plot
+
+SUMMARY = "Six permuted MNIST tasks: metaplasticity, elastic weights, random consolidation"
+SEED = 20210
+NATURE = "Laborieux et al., Nature Communications 12:2549"
+CODE = "the authors' source code"
+ELASTIC, SHUFFLED, REAL = "elastic", "shuffled", "real"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a run does.
+
+    Parameters
+    ----------
+    widths : of the two hidden layers; the last one is that of the findings
+    metas : strengths of metaplasticity, 0 first
+    control : strength in the control of real weights
+    elastic : strength of elastic weights, and of their shuffled control
+    samples : images for the Fisher information
+    """
+
+    widths: tuple[int, ...]
+    tasks: int
+    epochs: int
+    seeds: int
+    batch: int
+    rate: float
+    metas: tuple[float, ...]
+    control: float
+    elastic: float = 5e3
+    samples: int = 2000
+
+    def cases(self) -> list[str]:
+        """Of every width; the control of real weights has the greatest width alone."""
+        kinds = [*(f"m{meta:g}" for meta in self.metas), ELASTIC, SHUFFLED]
+        real = [f"{REAL}{meta:g}-{self.widths[-1]}" for meta in (0.0, self.control)]
+        return [f"{kind}-{width}" for width in self.widths[::-1] for kind in kinds] + real
+
+
+FULL = Size((512, 1024), 6, 15, 3, 200, 5e-3, (0.0, 0.5, 1.0, 1.35), 1.35)
+QUICK = Size((96,), 2, 4, 2, 20, 2e-2, (0.0, 3.0), 3.0, samples=100)
+
+
+def run(job: Job) -> Report:
+    """Trains every case with every seed; continues an earlier run."""
+    size = QUICK if job.quick else FULL
+    found = train_all(job, __name__, size.cases(), size.seeds, size.tasks * size.epochs)
+    width = size.widths[-1]
+    run_text = (
+        f"Run: two hidden layers of {' or '.join(map(str, size.widths))}, {size.tasks} tasks of "
+        f"{size.epochs} epochs, batches of {size.batch}, rate {size.rate:g}, {size.seeds} seeds; "
+        f"elastic weights of strength {size.elastic:g} from {size.samples} images. Findings are of "
+        f"width {width}."
+    )
+    return Report(
+        "Permuted tasks, one after the other",
+        [_QUICK if job.quick else _SCALED, *_TEXT, run_text],
+        SEED,
+        _findings(found, size),
+        [_table(found, size), exports(found)],
+        {"tasks": _plot(found, size), "course": _course(found, size)},
+    )
+
+
+def trained(training: Training, progress) -> dict:
+    """One case: a strength of metaplasticity, a consolidation, or real weights."""
+    from ..model.learning.consolidation import ElasticWeights
+    from ..model.learning.optimizers import metaplastic
+    from ..model.learning.protocol import Protocol, learn
+    from ..model.learning.tasks import permuted
+
+    size = QUICK if training.quick else FULL
+    kind, width = training.case.rsplit("-", 1)
+    data = load("digits") if training.quick else load("mnist", training.data)
+    network = _network(kind, int(width), data, training.seed)
+    meta = float(kind.lstrip(f"m{REAL}")) if kind not in (ELASTIC, SHUFFLED) else 0.0
+    consolidation = None
+    if kind in (ELASTIC, SHUFFLED):
+        shuffled = kind == SHUFFLED
+        consolidation = ElasticWeights(size.elastic, size.samples, shuffled=shuffled)
+    history = learn(
+        network,
+        lambda net: metaplastic(net, meta, lr=size.rate, decay=1e-7),
+        permuted(data, size.tasks, training.seed),
+        Protocol(size.epochs, size.batch, training.seed),
+        consolidation=consolidation,
+        directory=training.folder,
+        progress=progress,
+    )
+    found = history.record()
+    if not kind.startswith(REAL):
+        found["export"] = exported(network, data, training)
+    return found
+
+
+def _network(kind: str, width: int, data: Dataset, seed: int):
+    from ..model.layers import Pixels, mlp
+    from ..model.learning.networks import real_mlp, seeded
+
+    pixels, inputs = Pixels(data.bits, 0.0, 1.0), int(np.prod(data.shape))
+    if kind.startswith(REAL):
+        return real_mlp((inputs, width, width, data.classes), pixels, seed)
+    with seeded(seed):
+        return mlp(inputs, (width, width), data.classes, pixels, init=0.05)
+
+
+def _means(found: Results, case: str) -> list[float]:
+    """Of the tasks at the end, for each seed."""
+    return [float(np.mean(each["matrix"][-1])) for each in found[case]]
+
+
+def _last(found: Results, case: str) -> list[float]:
+    """The last task's accuracy when it has just been learned, for each seed."""
+    return [each["matrix"][-1][-1] for each in found[case]]
+
+
+def _findings(found: Results, size: Size) -> list[Finding]:
+    width = size.widths[-1]
+    names = {meta: f"m{meta:g}-{width}" for meta in size.metas}
+    plain = names[size.metas[0]]
+    best = max(size.metas, key=lambda meta: np.mean(_means(found, names[meta])))
+    gain = paired(_means(found, names[best]), _means(found, plain))
+    greatest = size.metas[-1]
+    rigid = paired(_last(found, plain), _last(found, names[greatest]))
+    real = [_means(found, f"{REAL}{meta:g}-{width}") for meta in (0.0, size.control)]
+    control = paired(real[1], real[0])
+    elastic = paired(_means(found, f"{ELASTIC}-{width}"), _means(found, names[best]))
+    shuffled = paired(_means(found, names[best]), _means(found, f"{SHUFFLED}-{width}"))
+    orders = [np.mean(_last(found, names[meta])) for meta in size.metas]
+    falls = all(a >= b for a, b in pairwise(orders))
+    rows = [
+        (f"mean accuracy: m = {best:g}, the best, less m = 0",
+         "forgetting falls as m grows to 1.35", "CODE", gain, gain.above(0.0), "more than 0"),
+        (f"last task: m = 0 less m = {greatest:g}", "larger m makes new tasks harder", "D",
+         rigid, rigid.above(0.0),
+         f"more than 0; means over seeds {'fall' if falls else 'do not fall'} with every m"),
+        (f"mean accuracy of real weights: m = {size.control:g} less m = 0",
+         "metaplasticity of real weights does not help", "CODE", control, control.below(0.01),
+         "less than 0.01"),
+        (f"mean accuracy: elastic weights less m = {best:g}", "elastic weights are as good",
+         "CODE", elastic, elastic.above(-0.01), "more than -0.01"),
+        (f"mean accuracy: m = {best:g} less random consolidation",
+         "random consolidation is worse", "CODE", shuffled, shuffled.above(0.0), "more than 0"),
+    ]  # fmt: skip
+    return [
+        Finding(quantity, published, tag, NATURE if tag != "CODE" else f"{NATURE}, {CODE}",
+                each.mean, each.interval, each.n, f"holds: {meaning}; {each.spread}", verdict)
+        for quantity, published, tag, each, verdict, meaning in rows
+    ]  # fmt: skip
+
+
+def _table(found: Results, size: Size) -> Table:
+    rows = []
+    for case in size.cases():
+        matrices = [each["matrix"] for each in found[case]]
+        tasks = [spread([matrix[-1][task] for matrix in matrices]) for task in range(size.tasks)]
+        rows.append((case, spread(_means(found, case)), *tasks))
+    columns = ("case and width", "all tasks", *(f"task {k}" for k in range(1, size.tasks + 1)))
+    return Table("Accuracy after the last task, %: mean and range over seeds", columns, rows)
+
+
+def _plot(found: Results, size: Size):
+    width = size.widths[-1]
+    figure, axes = plot(f"Tasks after the last one was learned, width {width}", "task",
+                        "accuracy, %")  # fmt: skip
+    at = np.arange(1, size.tasks + 1)
+    for index, case in enumerate(each for each in size.cases() if each.endswith(f"-{width}")):
+        rows = 100 * np.array([run["matrix"][-1] for run in found[case]])
+        style = f"C{index}" + ("s--" if case.startswith(REAL) else "o-")
+        axes.plot(at, rows.mean(axis=0), style, ms=3, label=case.removesuffix(f"-{width}"))
+        axes.fill_between(at, rows.min(axis=0), rows.max(axis=0), color=f"C{index}", alpha=0.12,
+                          linewidth=0)  # fmt: skip
+    axes.legend(ncols=2)
+    return figure
+
+
+def _course(found: Results, size: Size):
+    """The first task's accuracy while the others are learned."""
+    width = size.widths[-1]
+    figure, axes = plot("The first task while the others are learned", "epoch", "accuracy, %")
+    for index, meta in enumerate(size.metas):
+        curves = 100 * np.array([
+            [epoch["accuracies"][0] for epoch in run["epochs"]]
+            for run in found[f"m{meta:g}-{width}"]
+        ])  # fmt: skip
+        axes.plot(np.arange(1, curves.shape[1] + 1), curves.mean(axis=0), f"C{index}-",
+                  label=f"m = {meta:g}")  # fmt: skip
+    for task in range(1, size.tasks):
+        axes.axvline(task * size.epochs + 0.5, color="0.8", lw=0.7)
+    axes.legend()
+    return figure
+
+
+_SCALED = (
+    "**Scaled down: networks of a quarter of the published width, and 15 of 40 epochs a task.**"
+)
+_QUICK = (
+    "**This is the quick run: two permutations of the 8x8 digits and a small network. It shows "
+    "that the experiment works and is not its result.**"
+)
+_TEXT = (
+    "Each task is MNIST with its pixels in another order; the first keeps the original one. After "
+    "its epochs a task is not seen again. All tasks share the binary weights; batch-norm and "
+    "output offsets are kept for each task. The optimizer starts anew with each task.",
+    "Compared are metaplasticity of strength m (a weight that has grown large resists the step "
+    "back to zero), elastic weight consolidation, the same with its importances in random order, "
+    "and the control: a network of real weights with ReLU, whose large weights need not be "
+    "important ones. Cases of one seed see the same tasks and mini-batches, so differences are "
+    "paired; intervals are Student's over seeds.",
+)
