@@ -46,7 +46,7 @@ _GOWIN_COMMANDS = [
         {{quiet("--quiet")}}
         {{get_override("nextpnr_opts")|options}}
         --device {{platform.part}}
-        --vopt family={{platform.family}}
+        --vopt family={{platform._chipdb_device}}
         --vopt cst={{name}}.cst
         --json {{name}}.syn.json
         --write {{name}}.pnr.json
@@ -100,7 +100,7 @@ def plan_of(sized: Sized) -> BuildPlan:
         frequency = ("--freq", f"{board.clock / 1e6:g}")
         options["nextpnr_opts"] = " ".join((*NEXTPNR, *frequency))
         options["synth_opts"] = _SYNTHESIS[family]
-    return platform.prepare(OnBoard(sized.emulator(), board.clock), NAME, **options)
+    return platform.prepare(OnBoard(sized.emulator, board.clock), NAME, **options)
 
 
 def steps(plan: BuildPlan, board: Board) -> list[Step]:
@@ -182,7 +182,7 @@ def bitstream_of(board: Board, directory: Path) -> Path:
 def description(sized: Sized) -> Description:
     """What a host must know of a build."""
     return describe(
-        sized.emulator().instrument,
+        sized.emulator.instrument,
         board=sized.board.name,
         clock=sized.board.clock,
         clocks_per_bit=sized.clocks_per_bit,

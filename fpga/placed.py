@@ -3,6 +3,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from amaranth.build import Platform, ResourceError
 from amaranth.hdl import Elaboratable, Module
@@ -63,6 +64,7 @@ class Sized:
         """Of the network in steady state without read errors, at the board's clock."""
         return self.plan.images_per_second(self.board.clock)
 
+    @cached_property
     def emulator(self) -> Emulator:
         """The hardware."""
         return _emulator(self.board, self.graph, self.plan, self.clocks_per_bit, self.fit.slots)
@@ -81,7 +83,9 @@ def size(board: Board, graph: Graph, lanes: int | None = None) -> Sized:
     available = board.device.ram.count
     planned, taken, slots = _counted(board, graph, wanted)
     if taken <= available and slots > 0:
-        return Sized(board, graph, planned, Fit(taken, available, slots))
+        sized = Sized(board, graph, planned, Fit(taken, available, slots))
+        memories(sized.emulator)  # Amaranth warns of hardware that nobody has looked at
+        return sized
     needed = f"{taken} block RAMs" + (" and an image" if taken <= available else "")
     raise BoardError(
         f"{graph.name} with {wanted} lanes takes {needed}; {board.name} has {available}. "

