@@ -13,6 +13,14 @@ def beats(elements: int, size: int) -> int:
     return -(-elements // size)
 
 
+def factors(elements: int, i_size: int, o_size: int) -> tuple[int, int]:
+    """Beats that a :class:`Gearbox` joins into one, and beats that it then makes of that one."""
+    join = math.lcm(i_size, o_size)
+    return min(join // i_size, beats(elements, i_size)), min(
+        join // o_size, beats(elements, o_size)
+    )
+
+
 def vector_stream(bits: int, size: int) -> stream.Signature:
     """A stream whose beats are ``size`` elements of ``bits`` bits, element 0 lowest.
 
@@ -143,23 +151,14 @@ class Gearbox(wiring.Component):
         )
 
     @property
-    def _factors(self) -> tuple[int, int]:
-        """Beats joined into one, and beats then made of that one."""
-        join = math.lcm(self.i_size, self.o_size)
-        return (
-            min(join // self.i_size, beats(self.elements, self.i_size)),
-            min(join // self.o_size, beats(self.elements, self.o_size)),
-        )
-
-    @property
     def delay(self) -> int:
         """Cycles from the beat that completes a beat given to that beat, without stalls."""
-        stages = sum(factor > 1 for factor in self._factors)
+        stages = sum(factor > 1 for factor in factors(self.elements, self.i_size, self.o_size))
         return stages + (stages == 2)
 
     def elaborate(self, platform):
         m = Module()
-        joined, made = self._factors
+        joined, made = factors(self.elements, self.i_size, self.o_size)
         source = flipped(self.i)
         if joined > 1:
             total = beats(self.elements, self.i_size)

@@ -29,6 +29,7 @@ from .ports import FORMAT, VERSION, describe
 
 PORTS_FILE = "ports.json"
 WEIGHTS = ("files", "inline")
+Ports = Mapping[str, tuple[Value, PortDirection]]
 # Names that a top may give its clock and its reset; the wrapped ones follow AXI.
 CLOCKS = ("clk", "aclk")
 RESETS = ("rst", "areset", "aresetn")
@@ -177,9 +178,10 @@ def _replace(directory: Path, made: Mapping[str, bytes], ports: bytes) -> None:
     files.write_bytes(directory / PORTS_FILE, ports)
 
 
-def to_rtlil(component: wiring.Component, top: str) -> str:
-    """RTLIL without source locations; constant ready and valid lines are not ports."""
-    ports = {}
+def to_rtlil(component: wiring.Component, top: str, pins: Ports | None = None) -> str:
+    """RTLIL without source locations; constant ready and valid lines are not ports. ``pins`` are
+    further ports, of what the component has inside."""
+    ports = dict(pins or {})
     for path, member, value in component.signature.flatten(component):
         signal = Value.cast(value)
         if not isinstance(signal, Const):

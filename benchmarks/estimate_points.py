@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The design points that the fast model of area is fitted to, and those that are held back."""
+
+from dataclasses import dataclass
+
+from twincell.hw.arrays.emulated import EmulatedArrays
+from twincell.hw.arrays.macro import macro_arrays
+from twincell.hw.arrays.macro_timing import Timing
+from twincell.hw.estimate import fast
+from twincell.hw.estimate.designs import Unit
+from twincell.hw.estimate.features import presenter_terms, terms
+from twincell.hw.estimate.sensed import sensed_array
+from twincell.hw.estimate.synthesis import Cells, Part
+from twincell.hw.network import digital_array
+from twincell.hw.plan import Arrangement, LayerPlan
+from twincell.hw.stochastic import Presenter
+from twincell.model.planes import Stochastic
+from twincell.model.stochastic import Generator
+
+MAKERS = {
+    "sensed": sensed_array,
+    "digital": digital_array,
+    "macro": macro_arrays(),
+    "emulated": EmulatedArrays(None),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A layer by itself.
+
+    Parameters
+    ----------
+    lanes, neurons : of a read
+    folds, groups : reads of a vector; with ``short`` inputs of the last fold missing
+    planes, ternary, parallel : of the layer
+    array : one of MAKERS
+    beat : elements of a beat that come to it; lanes by default
+    head : whether it is an output layer
+    rows : inputs on rows
+    """
+
+    lanes: int
+    neurons: int
+    folds: int = 2
+    groups: int = 2
+    short: int = 0
+    planes: int = 1
+    ternary: bool = False
+    parallel: bool = False
+    array: str = "sensed"
+    beat: int = 0
+    head: bool = False
+    rows: bool = False
+
+    @property
+    def plan(self) -> LayerPlan:
+        """Its plan."""
+        return LayerPlan(
+            "head" if self.head else "layer",
+            0,
+            self.folds * self.lanes - self.short,
+            self.groups * self.neurons,
+            self.planes,
+            self.ternary,
+            self.lanes,
+            self.neurons,
+            Arrangement.ROWS if self.rows else Arrangement.COLUMNS,
+            Timing().cycles_per_read if self.array == "macro" else 1,
+            parallel=self.parallel,
+        )
+
+    @property
+    def unit(self) -> Unit:
+        """It as hardware."""
+        return Unit(self.plan, self.beats, MAKERS[self.array])
+
+    @property
+    def beats(self) -> int:
+        """Elements of a beat that come to it."""
+        return self.beat or self.lanes
+
+    @property
+    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
+        """Terms of its formulas."""
+        return terms(self.plan, self.array, self.beats)
+
+    def cells(self, coefficients: dict) -> dict[Part, Cells]:
+        """What the fast model says."""
+        return fast.cells(self.plan, self.array, self.beats, coefficients)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What draws the planes of a stochastic input.
+
+    Parameters
+    ----------
+    size : pixels of a beat
+    pixels, most : of an image, and presentations
+    bits, generator : of a pixel's numbers
+    """
+
+    size: int
+    pixels: int
+    most: int
+    generator: str
+    bits: int = 8
+
+    @property
+    def planes(self) -> Stochastic:
+        """Of the input."""
+        return Stochastic(self.bits, (self.most,), generator=self.generator)
+
+    @property
+    def unit(self) -> Presenter:
+        """It as hardware."""
+        return Presenter(self.planes, self.pixels, self.size, self.most)
+
+    @property
+    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
+        """Terms of its formula."""
+        made = presenter_terms(self.planes, self.pixels, self.size, self.most)
+        return {(Part.RANDOM, self.generator): made}
+
+    def cells(self, coefficients: dict) -> dict[Part, Cells]:
+        """What the fast model says."""
+        found = fast.presenter_cells(self.planes, self.pixels, self.size, self.most, coefficients)
+        return {Part.RANDOM: found}
+
+
+P = Point
+# Small enough for many syntheses; each parameter over a range of 8 to 64.
+GRID = [
+    # the XNOR done by sense amplifiers
+    P(4, 1), P(8, 1, 4, 8), P(8, 4), P(16, 2), P(32, 1), P(64, 1, 2, 4), P(128, 1), P(16, 8, 1, 3),
+    P(32, 4, 3, 2, short=5), P(64, 3), P(256, 1, 1, 2), P(8, 16), P(24, 2, beat=4),
+    P(32, 2, beat=1), P(16, 1, 16, 16), P(1, 16, 20, 1, rows=True), P(1, 32, 8, 1, rows=True),
+    P(2, 8, 5, 1, rows=True),
+    # planes one after another
+    P(8, 1, planes=8), P(16, 2, planes=8), P(16, 4, 2, 2, planes=4), P(32, 2, planes=2),
+    P(32, 4, 1, 2, planes=8), P(64, 1, planes=8, beat=16), P(8, 8, 3, 2, planes=8, beat=2),
+    # whole pixels
+    P(4, 1, planes=8, parallel=True), P(8, 2, planes=8, parallel=True),
+    P(16, 1, planes=8, parallel=True), P(16, 4, planes=4, parallel=True),
+    P(32, 1, planes=8, parallel=True, beat=8), P(8, 1, planes=2, parallel=True),
+    P(8, 4, planes=8, parallel=True, short=3), P(4, 2, planes=8, parallel=True, ternary=True),
+    # ternary
+    P(8, 1, ternary=True), P(16, 4, ternary=True), P(64, 1, ternary=True),
+    P(16, 2, planes=4, ternary=True),
+    # output layers
+    P(8, 1, groups=10, head=True), P(16, 2, groups=5, head=True), P(32, 5, head=True),
+    P(8, 10, groups=1, head=True), P(64, 1, groups=10, head=True),
+    P(8, 4, groups=3, planes=8, head=True),
+    # ordinary memory, stored signs
+    P(8, 1, array="digital"), P(16, 4, array="digital"), P(32, 2, array="digital"),
+    P(64, 2, array="digital"), P(64, 1, 2, 4, short=7, array="digital"),
+    P(24, 8, 1, 2, array="digital"), P(8, 4, planes=8, array="digital"),
+    P(16, 1, groups=10, array="digital", head=True), P(8, 2, ternary=True, array="digital"),
+    P(32, 2, ternary=True, array="digital"), P(16, 4, ternary=True, array="digital"),
+    # macros with their control, and the emulator of one
+    P(8, 1, array="macro"), P(16, 4, array="macro"), P(32, 1, 8, 8, array="macro"),
+    P(8, 2, ternary=True, array="macro"), P(32, 1, ternary=True, array="macro"),
+    P(8, 1, array="emulated"), P(16, 4, array="emulated"), P(32, 1, 8, 8, array="emulated"),
+    P(8, 2, ternary=True, array="emulated"), P(32, 1, ternary=True, array="emulated"),
+]  # fmt: skip
+HELD_BACK = [
+    P(12, 3), P(48, 2, 3, 3), P(96, 1), P(20, 6, beat=5), P(1, 24, 10, 1, rows=True),
+    P(12, 3, planes=6), P(24, 3, 2, 2, planes=8, beat=8), P(48, 1, planes=3),
+    P(12, 2, planes=8, parallel=True), P(24, 1, planes=6, parallel=True, beat=4),
+    P(24, 3, ternary=True), P(24, 3, groups=4, head=True), P(12, 7, groups=1, head=True),
+    P(12, 3, array="digital"), P(48, 2, 3, 3, array="digital"),
+    P(24, 2, ternary=True, array="digital"), P(24, 2, array="macro"), P(24, 2, array="emulated"),
+]  # fmt: skip
+# Random planes: size of a beat, pixels and presentations, for each generator.
+DRAWN = [
+    Drawn(size, pixels, most, str(generator))
+    for generator in Generator
+    for size, pixels, most in ((1, 784, 8), (4, 784, 3), (16, 784, 1), (16, 64, 8))
+]
+DRAWN_HELD_BACK = [Drawn(8, 784, 8, str(generator)) for generator in Generator]

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Area, energy and latency of a plan: counts times the entries of a table.
+
+Counts of logic come from the fast model or from a synthesis; those of cells, memory bits, reads and
+cycles are exact. What is not in it: wires between parts, clock trees and pads, leakage, and what
+programs an array unless its control is part of it (``--array macro``). All registers are clocked in
+every cycle.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ...model.planes import BINARY, Planes, Stochastic
+from ..plan import LayerPlan, Plan
+from . import fast
+from .activity import Activity, LayerActivity
+from .features import (
+    beats_of,
+    buffer_bits,
+    constant_bits,
+    outbox_bits,
+    popcount_bits,
+    random_bits,
+    total_bits,
+)
+from .synthesis import BESIDE, GATE_EQUIVALENT, Cells, Part, Synthesis
+from .technology import Technology
+
+SRAM_BITS = 8 * 8192  # of the memory whose energy the table has
+
+
+@dataclass(frozen=True)
+class LayerEstimate:
+    """What one layer takes.
+
+    Parameters
+    ----------
+    name : of the layer
+    logic : gates and registers of each part
+    synapses, cell_area : cells of the array, used or not, and their area in um^2
+    memory_bits : of buffers, thresholds and queues
+    area : of each part in um^2, memories included
+    energy : of each part for an image, J
+    reads, cycles : an image
+    """
+
+    name: str
+    logic: Mapping[Part, Cells]
+    synapses: int
+    cell_area: float
+    memory_bits: int
+    area: Mapping[Part, float]
+    energy: Mapping[Part, float]
+    reads: int
+    cycles: int
+
+    def as_dict(self) -> dict:
+        """As plain data."""
+        return {
+            "name": self.name,
+            "transistors": {str(part): round(c.transistors) for part, c in self.logic.items()},
+            "registers": {str(part): round(c.registers) for part, c in self.logic.items()},
+            "synapses": self.synapses,
+            "cell_area_um2": self.cell_area,
+            "memory_bits": self.memory_bits,
+            "area_um2": {str(part): value for part, value in self.area.items()},
+            "energy_j": {str(part): value for part, value in self.energy.items()},
+            "reads": self.reads,
+            "cycles": self.cycles,
+        }
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan takes at a node of a technology.
+
+    Parameters
+    ----------
+    plan, array, technology, clock : what was estimated; the clock in hertz
+    layers : in order
+    activity : measured, or ``None`` when the table's was assumed
+    synthesized : ``None`` for the fast model, else what was mapped to
+    """
+
+    plan: Plan
+    array: str
+    technology: Technology
+    clock: float
+    layers: tuple[LayerEstimate, ...]
+    activity: Activity | None = None
+    synthesized: str | None = None
+
+    @property
+    def area(self) -> dict[Part, float]:
+        """Of each part, um^2."""
+        return _sum(layer.area for layer in self.layers)
+
+    @property
+    def energy(self) -> dict[Part, float]:
+        """Of each part for an image, J."""
+        return _sum(layer.energy for layer in self.layers)
+
+    @property
+    def transistors(self) -> float:
+        """Of logic, without those of memory cells; 0 with a Liberty file."""
+        return sum(cells.transistors for layer in self.layers for cells in layer.logic.values())
+
+    @property
+    def latency(self) -> int:
+        """Cycles of an image alone through all layers, but for the few of their pipelines."""
+        return self.plan.input_beats + sum(layer.cycles for layer in self.plan.layers)
+
+    @property
+    def programming(self) -> float:
+        """Of programming every cell once with a pulse for each device, J."""
+        cells = sum(layer.synapses for layer in self.layers)
+        return cells * self.technology.devices * self.technology.energy("pulse")
+
+    def as_dict(self) -> dict:
+        """As plain data, with every source."""
+        rate = self.plan.images_per_second(self.clock)
+        area, energy = self.area, self.energy
+        held, grid = (fast.calibration()[name] for name in ("held_back", "grid"))
+        return {
+            "network": self.plan.network,
+            "array": self.array,
+            "node_nm": self.technology.node,
+            "cell": self.technology.cell,
+            "clock_hz": self.clock,
+            "area_um2": sum(area.values()),
+            "transistors": round(self.transistors),
+            "gate_equivalents": round(self.transistors / GATE_EQUIVALENT),
+            "energy_per_image_j": sum(energy.values()),
+            "power_w": sum(energy.values()) * rate,
+            "programming_j": self.programming,
+            "cycles_per_image": self.plan.cycles_per_image,
+            "latency_cycles": self.latency,
+            "images_per_second": rate,
+            "parts": {
+                str(part): {"area_um2": area[part], "energy_j": energy[part]} for part in Part
+            },
+            "layers": [layer.as_dict() for layer in self.layers],
+            "activity": _activity_dict(self.activity),
+            "model": {
+                "kind": "synthesis" if self.synthesized else "fast model",
+                "library": self.synthesized,
+                "held_back": held,
+                "grid": grid,
+            },
+            "sources": self.technology.sources(),
+        }
+
+
+def _activity_dict(activity: Activity | None) -> dict:
+    if activity is None:
+        return {"images": 0, "layers": None}
+    return {"images": activity.images, "layers": [vars(layer) for layer in activity.layers]}
+
+
+def _sum(each: Iterable[Mapping[Part, float]]) -> dict[Part, float]:
+    found = dict.fromkeys(Part, 0.0)
+    for values in each:
+        for part, value in values.items():
+            found[part] += value
+    return found
+
+
+def estimate(
+    plan: Plan,
+    technology: Technology,
+    *,
+    array: str = "sensed",
+    clock: float = 100e6,
+    planes: Planes = BINARY,
+    activity: Activity | None = None,
+    synthesis: Synthesis | None = None,
+    library: str = "generic",
+) -> Estimate:
+    """The estimate of a plan.
+
+    Parameters
+    ----------
+    plan : how the network is computed; of a stochastic input, with one number of presentations
+    technology : node, cells and table
+    array : one of :data:`~.features.ARRAYS`
+    clock : in hertz
+    planes : of the input
+    activity : measured on images; without it the table's shares are assumed
+    synthesis : of the network with these arrays; without it the fast model is used
+    library : what it was mapped to
+    """
+    beats = beats_of(plan.layers, plan.pixels_per_beat)
+    stochastic = planes if isinstance(planes, Stochastic) else None
+    layers = []
+    for index, (layer, beat) in enumerate(zip(plan.layers, beats, strict=True)):
+        logic = _logic(layer, array, beat, synthesis)
+        measured = activity.layers[index] if activity else _assumed(technology)
+        drawn = stochastic if index == 0 else None
+        if drawn is not None:
+            logic[Part.RANDOM] = _presenter(plan, drawn, synthesis)
+        layers.append(_layer(plan, layer, array, technology, logic, measured, drawn))
+    made = None if synthesis is None else library
+    return Estimate(plan, array, technology, clock, tuple(layers), activity, made)
+
+
+def _assumed(technology: Technology) -> LayerActivity:
+    popcount = technology.value("activity", "popcount")
+    return LayerActivity(popcount, popcount, technology.value("activity", "accumulate"))
+
+
+def _logic(
+    layer: LayerPlan, array: str, beat: int, synthesis: Synthesis | None
+) -> dict[Part, Cells]:
+    modelled = fast.cells(layer, array, beat)
+    if synthesis is None:
+        return modelled
+    found = {part: cells for (name, part), cells in synthesis.items() if name == layer.name}
+    # A Liberty file's registers are not told apart: the model's are clocked.
+    return {
+        part: cells
+        if cells.registers
+        else Cells(cells.transistors, modelled.get(part, Cells()).registers, cells.area)
+        for part, cells in found.items()
+    }
+
+
+def _presenter(plan: Plan, planes: Stochastic, synthesis: Synthesis | None) -> Cells:
+    """What draws the planes of a stochastic input."""
+    most = max(plan.presentations)
+    modelled = fast.presenter_cells(planes, plan.pixels, plan.pixels_per_beat, most)
+    if synthesis is None:
+        return modelled
+    found = Cells()
+    for (name, _), cells in synthesis.items():
+        found += cells if name in BESIDE else Cells()
+    return found if found.registers else Cells(0, modelled.registers, found.area)
+
+
+def _layer(
+    plan: Plan,
+    layer: LayerPlan,
+    array: str,
+    technology: Technology,
+    logic: dict[Part, Cells],
+    measured: LayerActivity,
+    drawn: Stochastic | None,
+) -> LayerEstimate:
+    cells = layer.memory_bits if array == "digital" else layer.rows * layer.columns
+    memory = buffer_bits(layer) + constant_bits(layer) + outbox_bits(layer)
+    sram = technology.cell_area("sram") * technology.value("periphery", "sram_factor")
+    cell_area = cells * (sram if array == "digital" else technology.cell_area())
+    area = {part: _logic_area(each, technology) for part, each in logic.items()}
+    area[Part.ARRAYS] = area.get(Part.ARRAYS, 0.0) + cell_area
+    if array != "digital":
+        area[Part.ARRAYS] += _periphery(layer, technology)
+    area[Part.CONTROL] = area.get(Part.CONTROL, 0.0) + memory * sram
+    energy = _energy(plan, layer, array, technology, logic, measured)
+    if drawn is not None:
+        held = plan.pixels * drawn.bits * (max(plan.presentations) > 1)
+        memory += held
+        area[Part.RANDOM] += held * sram
+        energy[Part.RANDOM] += _drawing(plan, drawn, technology)
+    return LayerEstimate(
+        layer.name, logic, cells, cell_area, memory, area, energy, layer.reads, layer.cycles
+    )
+
+
+def _logic_area(cells: Cells, technology: Technology) -> float:
+    if cells.area is not None:
+        return cells.area
+    return cells.gate_equivalents * technology.gate_area
+
+
+def _periphery(layer: LayerPlan, technology: Technology) -> float:
+    """Sense amplifiers of every block of word lines, and drivers of the word lines."""
+    blocks = -(-layer.rows // int(technology.value("periphery", "block_rows")))
+    amplifiers = layer.columns * blocks * technology.value("periphery", "sense_amplifier")
+    drivers = layer.rows * technology.value("periphery", "word_line")
+    return (amplifiers + drivers) / GATE_EQUIVALENT * technology.gate_area
+
+
+def _energy(
+    plan: Plan,
+    layer: LayerPlan,
+    array: str,
+    technology: Technology,
+    logic: dict[Part, Cells],
+    measured: LayerActivity,
+) -> dict[Part, float]:
+    """Energy of an image by part; registers are clocked while the slowest layer works."""
+    cycles = plan.cycles_per_image
+    toggling = {
+        Part.POPCOUNT: measured.popcount * layer.reads,
+        Part.ACCUMULATE: measured.accumulate * layer.reads,
+    }
+    idle = technology.value("activity", "control") * cycles
+    clock, toggle = technology.energy("register_clock"), technology.energy("register_toggle")
+    found = {
+        part: each.registers * (clock * cycles + toggle * toggling.get(part, idle))
+        for part, each in logic.items()
+    }
+    adder, gate = technology.energy("adder_bit"), technology.energy("gate")
+    found[Part.POPCOUNT] += popcount_bits(layer) * toggling[Part.POPCOUNT] * adder
+    sums = layer.neurons * total_bits(layer)
+    found[Part.ACCUMULATE] += sums * toggling[Part.ACCUMULATE] * adder
+    for part in (Part.CONTROL, Part.ARRAYS):
+        if part in logic:
+            found[part] += logic[part].gate_equivalents * idle * gate
+    found[Part.CONTROL] += _memories(layer, technology)
+    found[Part.ARRAYS] = found.get(Part.ARRAYS, 0.0) + _reads(layer, array, technology)
+    return found
+
+
+def _drawing(plan: Plan, planes: Stochastic, technology: Technology) -> float:
+    """Energy of drawing the bits of an image and of keeping its pixels."""
+    shown = max(plan.presentations)
+    drawn = random_bits(planes, plan.pixels, shown) * technology.energy("random_bit")
+    held = plan.pixels * planes.bits
+    moved = held * shown * (shown > 1)  # written once, read for each presentation but the first
+    return drawn + moved * _sram(held, technology)
+
+
+def _reads(layer: LayerPlan, array: str, technology: Technology) -> float:
+    """Energy of reading an array for an image."""
+    if array == "digital":
+        bits = layer.columns * (2 if layer.ternary else 1)
+        return layer.reads * bits * _sram(layer.memory_bits, technology)
+    rows = min(layer.rows, int(technology.value("periphery", "block_rows")))
+    sense = technology.energy("sense_latch") + technology.charge("bit_line_cell", rows)
+    line = technology.charge("word_line_cell", layer.columns * technology.devices)
+    return layer.reads * (layer.columns * sense + line)
+
+
+def _memories(layer: LayerPlan, technology: Technology) -> float:
+    """Energy of buffer and thresholds for an image."""
+    # A read takes a word of whole pixels, of which bit-serial layers use a bit each.
+    word = layer.lanes * layer.pixel_bits
+    vectors = layer.inputs * layer.planes * layer.passes
+    moved = (layer.reads * word + vectors) * _sram(buffer_bits(layer), technology)
+    constants = (
+        layer.groups * layer.neurons * total_bits(layer) * _sram(constant_bits(layer), technology)
+    )
+    return moved + constants
+
+
+def _sram(bits: int, technology: Technology) -> float:
+    """Energy of a bit of a memory: as the square root of its size."""
+    return technology.energy("sram_bit") * (bits / SRAM_BITS) ** 0.5
