@@ -2,6 +2,7 @@
 """``twincell board run`` and ``sweep``: on simulated boards, and what they refuse."""
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -16,8 +17,6 @@ from twincell.board_measure import Way
 from twincell.cli import app
 from twincell.fpga.host.experiment import Measured
 from twincell.hw.plan import Budget
-from twincell.injection import Injection
-from twincell.sim.twin_pty import TwinPty
 from twincell.sweeps.sweep import sweep
 
 RATES = [(None, None), (0.02, None), (None, 0.01), (0.05, 0.05)]
@@ -104,18 +103,32 @@ def test_it_never_guesses_between_two_boards(ports):
 
 
 @pytest.mark.slow
-def test_a_simulated_board_at_four_rates_over_a_pseudo_terminal(tmp_path):
+def test_a_simulated_board_at_four_rates_over_a_pseudo_terminal():
     """360 digits, persistent and read errors: no mismatch, and every counter as predicted."""
-    machine = board_link.machine("icebreaker")
-    with TwinPty(machine.twin(tmp_path)) as served:
+    start = "from twincell.cli import main; main()"
+    served = subprocess.Popen(
+        [sys.executable, "-c", start, "board", "twin", "icebreaker", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        said = json.loads("".join(iter(served.stdout.readline, "}\n")) + "}")
         for seed, (ber, transient) in enumerate(RATES):
-            report, exact = board_measure.run(
-                machine, Way(served.path), 352, Injection(ber, transient, seed=seed)
-            )
-            assert exact and report["mismatches"] == 0 and report["images"] == 352
+            options = [("--ber", ber), ("--transient", transient), ("--seed", seed)]
+            words = [word for option in options if option[1] is not None for word in option]
+            words += ["--images", 360, "--port", said["port"], "--json"]
+            code, out, err = call("run", "icebreaker", *words)
+            report = json.loads(out)
+            assert code == 0, err
+            assert (report["mismatches"], report["images"]) == (0, 360)
             assert report["flips"] == report["expected_flips"]
+            assert report["reads"] == report["expected_reads"]
             assert (report["flips"] > 0) == (transient is not None)
             assert (report["wrong_synapses"] > 0) == (ber is not None)
+    finally:
+        served.send_signal(signal.SIGINT)
+        served.stdout.close()
+        assert served.wait(60) == 130
 
 
 @pytest.mark.slow
