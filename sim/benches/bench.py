@@ -80,9 +80,12 @@ class Bench:
         return found
 
     async def _reset(self) -> None:
-        for name, port in self.ports.others.items():
-            if port["direction"] == "in":
-                getattr(self.dut, name).value = 0
+        idle = [name for name, port in self.ports.others.items() if port["direction"] == "in"]
+        for name, each in self.ports.streams.items():
+            if name not in ("i", "o", "load"):
+                idle += [each.valid, each.payload] if each.direction == "in" else [each.ready]
+        for name in filter(None, idle):
+            getattr(self.dut, name).value = 0
         reset = getattr(self.dut, self.ports.reset) if self.ports.reset else None
         if reset is not None:
             reset.value = 1

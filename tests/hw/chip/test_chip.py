@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from tests.support.builds import QUICK
 from tests.support.simulate import play
 from twincell.hw.arrays.macro import MacroArray
 from twincell.hw.arrays.macro_model import MacroModel
@@ -15,7 +16,7 @@ from twincell.hw.arrays.macro_timing import Timing
 from twincell.hw.chip.design import REFERENCE, Design, DesignError, Mode
 from twincell.hw.chip.layer import TileLayer, digital_module
 from twincell.hw.verilog import emit
-from twincell.sim import native
+from twincell.sim import harness
 
 SMALL = Design("small", rows=4, columns=9, threshold_bits=3)
 ODD = Design("odd", rows=5, columns=7, threshold_bits=2)
@@ -225,7 +226,8 @@ def test_the_chip_as_verilog(tmp_path):
     assert len(contents) == layer.blocks * layer.groups == 6
     vectors = _vectors(rng, 30, 17)
     packed = np.packbits(vectors.astype(np.uint8), axis=1, bitorder="little")
-    beats = native.play(tmp_path, packed, len(vectors) * layer.reads).beats
+    count = len(vectors) * layer.reads
+    beats = harness.play(tmp_path, packed, count, simulator=QUICK, work=tmp_path / "work").beats
     width = layer.total_shape.width
     lines = [_beat(layer, int.from_bytes(beat.tobytes(), "little"), width)[1] for beat in beats]
     totals = np.array(lines).reshape(30, 4, 2).swapaxes(1, 2).reshape(30, 8)[:, :6]
