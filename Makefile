@@ -53,5 +53,13 @@ bench-emulator: setup
 bench-boards: setup
 	$(BIN)/python benchmarks/boards.py --write
 
+# Fits the fast model of area: about 15 minutes of a core when build/estimate is empty.
+bench-estimate-fit: setup
+	$(BIN)/python benchmarks/estimate_calibration.py --write
+
+# Three first layers side by side; needs Fashion-MNIST or MNIST below TWINCELL_DATA.
+bench-estimate: setup
+	$(BIN)/python benchmarks/estimate_first_layers.py --write
+
 clean:
 	rm -rf .venv build

@@ -16,6 +16,7 @@ from .hw.edges.build import Built
 from .hw.edges.build import build as build_edged
 from .hw.edges.wrapper import Edge
 from .hw.equivalence import EquivalenceError, Proof, prove
+from .hw.estimate.features import ARRAYS as ESTIMATED
 from .hw.plan import Budget, Plan, PlanError, plan
 from .hw.verilog import WEIGHTS, Emitted
 from .injection import Injection
@@ -30,6 +31,7 @@ from .verification import Progress, Verification, verify
 __all__ = [
     "ARRAYS",
     "EDGES",
+    "ESTIMATED",
     "WEIGHTS",
     "Budget",
     "Built",
@@ -103,9 +105,11 @@ def build(
         raise UsageError(f"The weights are one of {', '.join(WEIGHTS)}, not {weights!r}")
     errors = (injection or Injection()).errors(graph)
     array = hardware.array_kind(array, errors)
+    made = hardware.planned(graph, budget, array)
+    hardware.check_reads(made, errors)
     built = build_edged(
         hardware.sensed(graph, errors),
-        hardware.planned(graph, budget, array),
+        made,
         Path(directory),
         edge=None if edge == "stream" else Edge(edge, reset or "low"),
         clock=(budget or Budget()).clock,

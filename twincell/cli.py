@@ -22,6 +22,7 @@ from . import api, board, devices_command, reports
 from .doctor import healthy
 from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
+from .hw.estimate.synthesis import SynthesisError
 from .hw.plan import Budget, PlanError
 from .hw.verilog import EmissionError
 from .model.checks import GraphError
@@ -35,7 +36,7 @@ from .verification import PAUSES, SIMULATORS
 
 FAILURES = (
     BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,
-    UsageError,
+    SynthesisError, UsageError,
 )  # fmt: skip
 
 
@@ -84,6 +85,9 @@ Rate = Annotated[float | None, typer.Option(help="Images per second to reach.")]
 Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
 Arranged = Annotated[
     str, typer.Option(help="columns or rows, or one for each layer: rows,columns,rows.")
+]
+First = Annotated[
+    str, typer.Option("--first-layer", help="serial or parallel: planes of bits, or whole pixels.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
 Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
@@ -143,16 +147,69 @@ def plan(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    first_layer: First = "serial",
     array: Array = None,
     transient: Transient = None,
     as_json: Json = False,
 ) -> None:
     """Show how a network would be computed: lanes, word lines, reads, cycles, memory bits."""
-    budget = _budget(lanes, rate, clock, arrangement)
+    budget = _budget(lanes, rate, clock, arrangement, first_layer)
     graph = api.load(net)
     kind = api.array_kind(array, api.Injection(transient=transient).errors(graph))
     report = reports.plan_dict(api.planned(graph, budget, kind), budget.clock, kind, transient)
     _report(report, reports.plan_table(report), as_json)
+
+
+@app.command()
+def estimate(
+    net: Net,
+    lanes: Lanes = None,
+    rate: Rate = None,
+    clock: Clock = 100.0,
+    arrangement: Arranged = "columns",
+    first_layer: First = "serial",
+    array: Annotated[str, typer.Option(help=", ".join(api.ESTIMATED))] = "sensed",
+    node: Annotated[int, typer.Option(help="Of the technology, in nm.")] = 130,
+    cell: Annotated[str, typer.Option(help="Kind of the memory cells.")] = "rram-2t2r",
+    entries: Annotated[
+        Path | None, typer.Option("--table", help="Areas and energies in place of ours.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Test images on which activity is measured.")
+    ] = None,
+    data: Data = None,
+    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    presentations: Annotated[
+        int | None, typer.Option(help="Of a stochastic input (default: its first number).")
+    ] = None,
+    synthesize: Annotated[
+        bool, typer.Option("--synthesize", help="Count the network's own logic with Yosys.")
+    ] = False,
+    liberty: Annotated[Path | None, typer.Option(help="A Liberty file to synthesize to.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="SVG of area and energy.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate area, energy and latency by layer and part."""
+    from . import estimates
+
+    with _working("estimate"):
+        report = estimates.estimate(
+            net,
+            _budget(lanes, rate, clock, arrangement, first_layer),
+            array=array,
+            node=node,
+            cell=cell,
+            entries=entries,
+            images=images,
+            dataset=dataset,
+            data=data,
+            presentations=presentations,
+            synthesize=synthesize,
+            liberty=liberty,
+        ).as_dict()
+    if plot is not None:
+        estimates.plot(report, plot)
+    _report(report, estimates.shown(report), as_json)
 
 
 @app.command()
@@ -163,6 +220,7 @@ def build(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    first_layer: First = "serial",
     edge: Annotated[str, typer.Option(help=", ".join(api.EDGES))] = "stream",
     reset: Annotated[str | None, typer.Option(help="low or high; of axi and wishbone.")] = None,
     weights: Annotated[str, typer.Option(help=", ".join(api.WEIGHTS))] = "files",
@@ -179,7 +237,7 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Write a network's Verilog, memory files and ports.json, and what other tools want beside."""
-    budget = _budget(lanes, rate, clock, arrangement)
+    budget = _budget(lanes, rate, clock, arrangement, first_layer)
     with _working("build"):
         emitted = api.build(
             api.load(net),
@@ -217,6 +275,7 @@ def verify(
     rate: Rate = None,
     clock: Clock = 100.0,
     arrangement: Arranged = "columns",
+    first_layer: First = "serial",
     array: Array = None,
     ber: Ber = None,
     transient: Transient = None,
@@ -236,7 +295,7 @@ def verify(
             net,
             images,
             simulator=simulator,
-            budget=_budget(lanes, rate, clock, arrangement),
+            budget=_budget(lanes, rate, clock, arrangement, first_layer),
             dataset=dataset,
             directory=data,
             array=array,
@@ -328,10 +387,17 @@ def main() -> None:
     app()
 
 
-def _budget(lanes: int | None, rate: float | None, clock: float, arrangement: str) -> Budget:
+def _budget(
+    lanes: int | None,
+    rate: float | None,
+    clock: float,
+    arrangement: str,
+    first_layer: str = "serial",
+) -> Budget:
     """The budget of the options; the clock is in MHz, arrangements are separated by commas."""
     each = tuple(arrangement.split(","))
-    return Budget(lanes, rate, clock * 1e6, each if len(each) > 1 else arrangement)
+    arranged = each if len(each) > 1 else arrangement
+    return Budget(lanes, rate, clock * 1e6, arranged, first_layer=first_layer)
 
 
 def _report(report: dict, shown: RenderableType, as_json: bool) -> None:

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Estimates: counts that are exact, the fast model against syntheses, and what is added up."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.graphs import mlp
+from twincell.hw.estimate import fast
+from twincell.hw.estimate.activity import Activity, LayerActivity
+from twincell.hw.estimate.estimate import estimate
+from twincell.hw.estimate.features import ARRAYS, gearbox_bits, terms, tree
+from twincell.hw.estimate.sensed import sensed_array
+from twincell.hw.estimate.synthesis import Cells, Part, synthesize
+from twincell.hw.estimate.technology import Technology, default_table
+from twincell.hw.network import Network
+from twincell.hw.plan import Budget, LayerPlan, plan
+from twincell.hw.popcount import Popcount
+from twincell.model.planes import FixedPoint, Stochastic
+
+TECHNOLOGY = Technology(default_table(), 130, "rram-2t2r")
+CALIBRATION = Path(__file__).parents[3] / "docs" / "results" / "estimate-calibration.json"
+
+
+def _plan(lanes: int = 64, **options):
+    graph = mlp(np.random.default_rng(0), [32, 16, 10], FixedPoint(8))
+    return plan(graph, Budget(lanes=lanes, **options))
+
+
+def test_the_fast_model_keeps_its_promise():
+    """At least 40 points to fit and 10 held back, whose area is right within 15 %."""
+    made = fast.calibration()
+    assert made["grid"]["points"] >= 40
+    assert made["held_back"]["points"] >= 10
+    assert made["held_back"]["greatest"] < 0.15
+
+
+def test_the_fast_model_is_fitted_to_the_points_on_file():
+    """The errors on file are those of the coefficients that are used."""
+    kept = json.loads(CALIBRATION.read_text())
+    assert kept["coefficients"] == fast.calibration()["coefficients"]
+    checked = 0
+    for point in (*kept["points"]["grid"], *kept["points"]["held_back"]):
+        given = point["point"]
+        if "generator" in given:
+            planes = Stochastic(given["bits"], (given["most"],), generator=given["generator"])
+            sizes = given["pixels"], given["size"], given["most"]
+            made = {Part.RANDOM: fast.presenter_cells(planes, *sizes)}
+        else:
+            layer = _layer_of(given)
+            made = fast.cells(layer, given["array"], given["beat"] or given["lanes"])
+        assert {str(part): cells.transistors for part, cells in made.items()} == point["estimated"]
+        total = sum(point["synthesized"].values())
+        error = sum(point["estimated"].values()) / total - 1
+        assert point["error"] == pytest.approx(error, abs=1e-3)
+        checked += 1
+    assert checked == kept["grid"]["points"] + kept["held_back"]["points"]
+
+
+def _layer_of(given: dict) -> LayerPlan:
+    lanes, neurons = given["lanes"], given["neurons"]
+    return LayerPlan(
+        "head" if given["head"] else "layer",
+        0,
+        given["folds"] * lanes - given["short"],
+        given["groups"] * neurons,
+        given["planes"],
+        given["ternary"],
+        lanes,
+        neurons,
+        parallel=given["parallel"],
+    )
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 7, 31, 64, 100])
+def test_registers_of_a_popcount_follow_from_its_structure(lanes):
+    """The terms walk the tree as the hardware does: its cycles are the hardware's delay."""
+    layer = LayerPlan("layer", 0, lanes + 1, 1, 1, False, lanes + 1, 1)
+    popcount = Popcount(lanes)
+    widths = [min(3, 3 * popcount._leaves - k, lanes - k) for k in range(0, lanes, 3)]
+    leaves = [max(width, 1).bit_length() for width in widths[: popcount._leaves]]
+    assert tree(leaves, lanes - min(3 * popcount._leaves, lanes), 2)[2] == popcount.delay
+    found = terms(layer, "sensed", 1)[Part.POPCOUNT, "agree"]
+    assert found["register bits"] > found["neurons"]
+
+
+def test_gearbox_bits():
+    layer = LayerPlan("layer", 0, 24, 4, 8, False, 8, 1)
+    assert gearbox_bits(layer, 8) == 0
+    assert gearbox_bits(layer, 4) == 2 * 4 * 8
+    assert gearbox_bits(layer, 24) == 3 * 8 * 8
+
+
+@pytest.mark.parametrize("array", ARRAYS)
+def test_parts_add_up(array):
+    found = estimate(_plan(), TECHNOLOGY, array=array)
+    report = found.as_dict()
+    json.dumps(report)  # plain data
+    layers = report["layers"]
+    for key, total in (("area_um2", "area_um2"), ("energy_j", "energy_per_image_j")):
+        by_layer = sum(sum(layer[key].values()) for layer in layers)
+        assert report[total] == pytest.approx(by_layer)
+        assert report[total] == pytest.approx(sum(part[key] for part in report["parts"].values()))
+    rate = report["images_per_second"]
+    assert report["power_w"] == pytest.approx(report["energy_per_image_j"] * rate)
+    logic = [layer["transistors"].get("arrays", 0) for layer in layers]
+    assert (sum(logic) == 0) == (array == "sensed")
+    assert all(layer["transistors"]["popcount"] > 0 for layer in layers)
+
+
+def test_array_area_is_cells_and_periphery():
+    planned = _plan()
+    layer, found = planned.layers[0], estimate(planned, TECHNOLOGY).layers[0]
+    assert found.synapses == layer.rows * layer.columns
+    assert found.cell_area == pytest.approx(found.synapses * 60 * 0.13**2)
+    transistors = 11 * layer.columns * -(-layer.rows // 64) + 16 * layer.rows
+    periphery = transistors / 4 * 3.7536
+    assert found.area[Part.ARRAYS] == pytest.approx(found.cell_area + periphery)
+
+
+def test_energy_follows_activity_and_reads():
+    planned = _plan()
+    still = Activity(tuple(LayerActivity(0, 0, 0) for _ in planned.layers), 1)
+    busy = Activity(tuple(LayerActivity(1, 1, 1) for _ in planned.layers), 1)
+    low, high = (estimate(planned, TECHNOLOGY, activity=each) for each in (still, busy))
+    assert low.energy[Part.POPCOUNT] < high.energy[Part.POPCOUNT]
+    assert low.energy[Part.ACCUMULATE] < high.energy[Part.ACCUMULATE]
+    assert low.energy[Part.ARRAYS] == high.energy[Part.ARRAYS]
+    # A sense amplifier resolves either way: reads alone count.
+    layer = planned.layers[0]
+    sense = TECHNOLOGY.energy("sense_latch") + TECHNOLOGY.charge(
+        "bit_line_cell", min(layer.rows, 64)
+    )
+    line = TECHNOLOGY.charge("word_line_cell", 2 * layer.columns)
+    wanted = layer.reads * (layer.columns * sense + line)
+    assert low.layers[0].energy[Part.ARRAYS] == pytest.approx(wanted)
+
+
+def test_whole_pixels_read_less_and_add_more():
+    serial, parallel = (
+        estimate(_plan(images_per_second=100e6 / 128, first_layer=kind, lanes=None), TECHNOLOGY)
+        for kind in ("serial", "parallel")
+    )
+    assert serial.plan.cycles_per_image == parallel.plan.cycles_per_image
+    senses = [each.layers[0].reads * each.plan.layers[0].columns for each in (serial, parallel)]
+    assert senses[0] == 8 * senses[1]
+    arrays = [each.layers[0].energy[Part.ARRAYS] for each in (serial, parallel)]
+    assert arrays[1] < arrays[0] / 4
+
+
+def test_random_planes_are_a_part():
+    graph = mlp(np.random.default_rng(0), [32, 16, 10], Stochastic(8, (1, 4), seed=1))
+    one, four = (
+        estimate(plan(graph).shown(count), TECHNOLOGY, planes=graph.input.planes)
+        for count in (1, 4)
+    )
+    assert 0 < one.area[Part.RANDOM] < four.area[Part.RANDOM]
+    assert one.energy[Part.RANDOM] < four.energy[Part.RANDOM]
+    assert all(Part.RANDOM not in layer.energy for layer in one.layers[1:])
+
+
+def test_a_synthesis_replaces_the_model():
+    planned = _plan()
+    cells = {
+        ("layer1", Part.POPCOUNT): Cells(4000, 10),
+        ("layer1", Part.CONTROL): Cells(0, 0, 70.0),
+    }
+    cells |= {("head", Part.CONTROL): Cells(40, 1)}
+    cells |= {(name, Part.ACCUMULATE): Cells(8, 1) for name in ("layer1", "head")}
+    cells |= {("head", Part.POPCOUNT): Cells(8, 1)}
+    found = estimate(planned, TECHNOLOGY, synthesis=cells)
+    first = found.layers[0]
+    assert first.area[Part.POPCOUNT] == pytest.approx(1000 * 3.7536)
+    memories = first.memory_bits * 2 * 140 * 0.13**2
+    assert first.area[Part.CONTROL] == pytest.approx(70.0 + memories)
+    assert found.as_dict()["model"]["kind"] == "synthesis"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first_layer", ["serial", "parallel"])
+def test_whole_networks_are_held_back_as_well(first_layer):
+    graph = mlp(np.random.default_rng(1), [40, 24, 10], FixedPoint(8))
+    planned = plan(graph, Budget(lanes=96, first_layer=first_layer))
+    cells = synthesize(Network(graph, planned, arrays=sensed_array))
+    real = sum(each.transistors for each in cells.values())
+    assert estimate(planned, TECHNOLOGY).transistors == pytest.approx(real, rel=0.15)

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`twincell estimate` and the first layer's option, by the command line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from twincell import api, estimates
+from twincell.cli import app
+from twincell.hw.plan import Budget
+from twincell.networks import UsageError
+
+
+@pytest.fixture
+def command():
+    """Runs the command in this process: exit code, what it printed, and what it complained of."""
+
+    def run(*arguments: str):
+        result = CliRunner().invoke(app, list(arguments))
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def test_report(command, tmp_path):
+    plot = tmp_path / "cost.svg"
+    code, out, _ = command(
+        "estimate", "digits-mlp", "--lanes", "300", "--json", "--plot", str(plot)
+    )
+    assert code == 0
+    report = json.loads(out)
+    assert report["network"] == "digits-mlp"
+    assert report["model"]["kind"] == "fast model"
+    assert report["activity"]["images"] == 0
+    assert [layer["name"] for layer in report["layers"]][-1] == "head"
+    assert plot.read_text().startswith("<?xml") and "</svg>" in plot.read_text()
+
+
+def test_measured_activity(command):
+    code, out, _ = command("estimate", "digits-mlp", "--images", "3", "--json")
+    assert code == 0
+    activity = json.loads(out)["activity"]
+    assert activity["images"] == 3
+    assert all(0 < layer["popcount"] < 1 for layer in activity["layers"])
+
+
+def test_table(command):
+    code, out, _ = command("estimate", "digits-mlp", "--first-layer", "parallel")
+    assert code == 0
+    for word in ("popcount", "accumulate", "control", "nJ an image", "held back"):
+        assert word in out.replace("\n", " "), word
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--array", "quantum"], "The array is one of sensed, digital, macro, emulated"),
+        (["--node", "7"], "The table has no node '7'"),
+        (["--cell", "dram"], "The table has no cell 'dram'"),
+        (["--table", "none.toml"], "none.toml is no table"),
+        (["--images", "0"], "one image at least, not 0"),
+        (["--first-layer", "wide"], "The first layer is serial or parallel, not 'wide'"),
+        (["--presentations", "3"], "supports no presentations, not 3"),
+        (["--liberty", "none.lib"], "There is no Liberty file none.lib"),
+    ],
+)
+def test_bad_input(command, arguments, said):
+    code, _, complained = command("estimate", "digits-mlp", *arguments)
+    assert code == 2
+    assert said in complained
+
+
+def test_no_torch_is_imported():
+    code = (
+        "import sys; from twincell.cli import app; "
+        "app(['estimate', 'digits-mlp', '--json'], standalone_mode=False); "
+        "assert not [name for name in sys.modules if name.split('.')[0] == 'torch']"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_read_errors_of_whole_pixels_are_refused(tmp_path):
+    budget = Budget(lanes=200, first_layer="parallel")
+    injection = api.Injection(transient=0.01)
+    with pytest.raises(UsageError, match="takes whole pixels, where read errors"):
+        api.build(api.load("digits-mlp"), tmp_path, budget, array="emulated", injection=injection)
+    with pytest.raises(UsageError, match="use --first-layer serial"):
+        api.verify("digits-mlp", 2, budget=budget, injection=injection)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("array", ["digital", "macro"])
+def test_whole_pixels_verify(array):
+    result = api.verify(
+        "digits-mlp", 60, budget=Budget(lanes=400, first_layer="parallel"), array=array
+    )
+    assert result.mismatches == 0
+    assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.slow
+def test_synthesis_is_near_the_fast_model():
+    fast = estimates.estimate("digits-small")
+    real = estimates.estimate("digits-small", synthesize=True)
+    assert real.as_dict()["model"]["kind"] == "synthesis"
+    assert fast.transistors == pytest.approx(real.transistors, rel=0.15)
