@@ -54,7 +54,7 @@ class Dense(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        interval = self.layer.cycles_per_group
+        interval = self.layer.interval
         depth = Outbox.depth_for(interval + self.sums.latency, interval)
         m.submodules.sums = sums = self.sums
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)

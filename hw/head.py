@@ -184,7 +184,7 @@ class Head(wiring.Component):
         layer = self.layer
         m.submodules.sums = sums = self.sums
         m.submodules.greatest = greatest = Greatest(self.score_shape, layer.neurons, layer.outputs)
-        interval = layer.cycles_per_group
+        interval = layer.interval
         delay = greatest.delay + (Passes.delay if self.passes else 0)
         depth = Outbox.depth_for(interval + sums.latency + delay, interval)
         m.submodules.outbox = outbox = Outbox(self.o.payload.shape(), depth)

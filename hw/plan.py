@@ -203,6 +203,12 @@ class LayerPlan:
         return self.reads_per_group * self.cycles_per_read
 
     @property
+    def interval(self) -> int:
+        """Cycles between two groups, at least: those of the fewest presentations."""
+        fewest = self.shown(min(self.presentations)) if self.presentations else self
+        return fewest.cycles_per_group
+
+    @property
     def reads(self) -> int:
         """Reads an image."""
         return self.passes * self.groups * self.reads_per_group

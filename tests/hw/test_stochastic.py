@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Stochastic inputs in hardware: the numbers, the planes, and networks of either accumulation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -118,3 +120,17 @@ def test_hardware_for_one_number_of_presentations(accumulate):
     assert np.array_equal(run(network, images).scores, wanted)
     with pytest.raises(PlanError, match=r"^random supports 3 presentations, not 4$"):
         network.presentation_lines(4)
+
+
+def test_few_presentations_are_as_fast_as_planned_beside_many():
+    """Queues are deep enough for the shortest time between groups."""
+    rng = np.random.default_rng(6)
+    graph = mlp(rng, [60, 4, 2], Stochastic(8, (32, 1)))
+    first, head = plan(graph).layers
+    layers = replace(first, lanes=60, neurons=4), replace(head, lanes=4, neurons=2)
+    planned = replace(plan(graph), layers=layers, pixels_per_beat=60)
+    assert planned.cycles_by_presentations == {32: 32, 1: 1}
+    images = random_images(rng, graph, 40)
+    observed = shown_scores(Network(graph, planned), images, 1)
+    assert np.array_equal(observed.scores, integer.scores(graph, images, presentations=1))
+    assert set(np.diff(observed.finished)[8:]) == {1}
