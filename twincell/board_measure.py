@@ -19,6 +19,8 @@ from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
 
 AT_ONCE = 16  # maps of a sweep for which images are sent once, when a board does not hold all
+BITS = 10  # of a byte on the line
+WRITING, READING = 0.95, 0.75  # of the line's bytes are words; docs/link.md
 Progress = Callable[[int, int], None]
 
 
@@ -79,6 +81,36 @@ def planned(machine: Machine, way: Way, images: int, injection: Injection) -> di
         "word_line_bytes": sum(each.rows * each.words * 4 for each in lines),
         "result_bytes": images * about.results.words * 4,
         "seed": injection.seed,
+    }
+
+
+def projected_sweep(machine: Machine, images: int, tasks: int) -> dict:
+    """What a sweep of so many error maps would send and take at the least, without a board.
+
+    It is a projection from cycles and from the line's rate: every word line and table is sent for
+    each map, results are read after a run, and neither repetitions, adapters nor the cycles of read
+    errors are counted.
+    """
+    about = machine.about
+    parts = -(-images // about.capacity.slots)
+    sent = 1 if parts == 1 else -(-tasks // AT_ONCE)
+    targets = [about.targets[k] for e in about.emulated for k in (e.word_lines, e.read_errors)]
+    to_board = sent * images * about.image_words * 4
+    to_board += tasks * parts * sum(each.rows * each.words * 4 for each in targets)
+    from_board = tasks * images * about.results.words * 4
+    line = (to_board / WRITING + from_board / READING) * BITS / about.baud
+    computing = tasks * images * about.cycles_per_image / about.clock
+    return {
+        "board": machine.board.name,
+        "network": machine.graph.name,
+        "images": images,
+        "error_maps": tasks,
+        "image_slots": about.capacity.slots,
+        "bytes_to_board": to_board,
+        "bytes_from_board": from_board,
+        "seconds_on_the_line": line,
+        "seconds_computing": computing,
+        "projected_seconds": line + computing,
     }
 
 

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 
 from . import reports
 from .injection import Injection
+from .networks import UsageError
 from .progress import working
 from .sim.twin_pty import TwinPty
 
@@ -83,23 +84,35 @@ def sweep(
     dataset: Set = None,
     data: Data = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the ledger has.")] = False,
+    dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
     """Measure accuracy against error rate on a board; what was interrupted continues."""
     from . import board_link, board_measure
     from .sweeps import options
+    from .sweeps.points import points
 
     machine = board_link.machine(board, net, lanes)
+    grid = {
+        "ber": options.rates("ber", ber),
+        "transient": options.rates("transient", transient),
+        "device": options.names(device),
+        "knob": options.knob(knob),
+    }
+    if dry_run:
+        if images is None:
+            raise UsageError("Say how many images to project for: --images N")
+        tasks = sum(1 if point.clean else maps for point in points(**grid))
+        plan = board_measure.projected_sweep(machine, images, tasks)
+        _print(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
+        return
     try:
         with working("sweep") as progress:
             result, bench = board_measure.measured_sweep(
                 machine,
                 board_measure.Way(port, serial, simulate),
                 out,
-                ber=options.rates("ber", ber),
-                transient=options.rates("transient", transient),
-                device=options.names(device),
-                knob=options.knob(knob),
+                **grid,
                 maps=maps,
                 images=images,
                 seed=seed,

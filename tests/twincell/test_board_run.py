@@ -102,6 +102,22 @@ def test_it_never_guesses_between_two_boards(ports):
     assert code == 2 and "with serial number three is connected by USB" in err
 
 
+def test_what_a_sweep_would_take(tmp_path):
+    words = ["sweep", "icebreaker", "--transient", "0,1e-3,1e-2", "--maps", 10, "--out", tmp_path]
+    code, out, _ = call(*words, "--images", 3000, "--dry-run", "--json")
+    report = json.loads(out)
+    assert code == 0 and not list(tmp_path.iterdir())
+    assert (report["error_maps"], report["image_slots"]) == (21, 2048)
+    # Two parts: the images are sent for 16 maps at a time, and results are 24 bytes each.
+    assert report["bytes_from_board"] == 21 * 3000 * 24
+    assert report["bytes_to_board"] > 2 * 3000 * 64
+    assert report["projected_seconds"] == pytest.approx(
+        report["seconds_on_the_line"] + report["seconds_computing"]
+    )
+    code, _, err = call(*words, "--dry-run")
+    assert code == 2 and err == "twincell: Say how many images to project for: --images N\n"
+
+
 @pytest.mark.slow
 def test_a_simulated_board_at_four_rates_over_a_pseudo_terminal():
     """360 digits, persistent and read errors: no mismatch, and every counter as predicted."""
