@@ -156,7 +156,7 @@ class Numbers(wiring.Component):
 def _extended(m: Module, state: Signal, length: int) -> Value:
     """The bits of the state, and those of the sequence behind them."""
     fresh = Signal(length - WIDTH, name="fresh")
-    every = Cat(state, fresh)
+    every = Value.cast(Cat(state, fresh))
     for place in range(WIDTH, length):
         reach = 1 << ((place // WIDTH).bit_length() - 1)
         far, near = place - WIDTH * reach, place - (WIDTH - FEEDBACK) * reach

@@ -7,6 +7,8 @@ comparator and a random number for each pixel of an input beat, and not for each
 The image waits in a memory until its last presentation.
 """
 
+from typing import Any
+
 import numpy as np
 from amaranth.hdl import Array, C, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -101,7 +103,7 @@ class Presenter(wiring.Component):
         m.d.comb += self.o.payload.as_value().eq(numbers.compare(shown))
         return m
 
-    def _pixels(self, m: Module, beat: Signal, coming: Signal, go: Signal) -> data.View:
+    def _pixels(self, m: Module, beat: Signal, coming: Signal, go: Signal) -> Any:
         """The pixels of the beat that was taken, from the stream or from the memory."""
         layout = self.i.payload.shape()
         fresh = Signal(layout, reset_less=True)
