@@ -3,6 +3,7 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -83,17 +84,26 @@ def test_memories_are_those_of_the_design():
 
 
 def test_what_does_not_fit_is_refused_before_synthesis():
-    small = board("icebreaker")
-    sized = placed.size(small, api.load("digits-small"))
-    assert sized.fit.blocks <= sized.fit.available == 30
-    assert sized.fit.slots == 2048  # 32,768 words of single-port memory
-    with pytest.raises(BoardError) as refused:
-        placed.size(small, api.load("digits-mlp"), 64)
-    found = re.fullmatch(
-        r"digits-mlp with 64 lanes takes (\d+) block RAMs; icebreaker has 30\. (.*)",
-        str(refused.value),
+    graph = support.case().graph
+
+    def with_blocks(count):
+        ram = replace(board("icebreaker").device.ram, count=count)
+        device = replace(board("icebreaker").device, ram=ram)
+        return replace(board("icebreaker"), device=device)
+
+    sized = placed.size(with_blocks(60), graph, 60)
+    assert sized.fit.blocks <= sized.fit.available == 60
+    assert sized.fit.slots == (1 << 15) // 6  # words of single-port memory
+    needed = sized.fit.blocks
+    fewer = placed.size(with_blocks(60), graph, 30).fit.blocks
+    assert fewer < needed
+    message = (
+        f"random with 60 lanes takes {needed} block RAMs; icebreaker has {needed - 1}. 30 lanes fit"
     )
-    assert found and int(found[1]) > 30 and found[2].startswith("digits-small fits here")
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
+        placed.size(with_blocks(needed - 1), graph, 60)
+    with pytest.raises(BoardError, match=r"has 3\. digits-small fits here, and a larger board "):
+        placed.size(with_blocks(3), graph, 60)
     with pytest.raises(BoardError, match=r"^There is no board 'ice'; there are icebreaker, "):
         board("ice")
 
