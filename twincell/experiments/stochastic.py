@@ -175,12 +175,12 @@ def _findings(measured: Measured) -> Iterator[Finding]:
             )  # fmt: skip
     limits = {count: ("-", "-", "this project's aim", limit) for count, limit in WANTED.items()}
     limits[measured.size.presentations[-1]] = ("approaches ordinary networks", "R", ACCESS, NEAR)
-    for count, (*published, limit) in sorted(limits.items()):
+    for count, (published, tag, source, limit) in sorted(limits.items()):
         lost = measured.lost(first, "same", count)
         if lost is not None:
             quantity = f"{label}, P = {count}: accuracy lost to stochastic inputs, {LABELS['same']}"
-            meaning = f"holds: less than {limit:g}"
-            yield _finding(quantity, *published, lost, lost.below(limit), meaning)
+            verdict, meaning = lost.below(limit), f"holds: less than {limit:g}"
+            yield _finding(quantity, published, tag, source, lost, verdict, meaning)
 
 
 def _cost(measured: Measured, place: Accumulate) -> Finding:
