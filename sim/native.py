@@ -24,6 +24,7 @@ from .results import BuildError, Hang, Pauses, Played, Prologue, Result, Simulat
 
 DRAIN = 256  # cycles in which surplus beats are looked for
 MAX_SLICES, MIN_SLICE = 64, 32
+SHORT = 10_000_000  # planned cycles of a run below which the compiler may take longer than it saves
 
 Progress = Callable[[int, int], None]
 
@@ -64,7 +65,8 @@ def run(
     if total == 0:
         raise ValueError("There are no images to simulate")
     beats = network.encode(images)
-    player = compile_player(build)
+    planned = network.planned_cycles
+    player = compile_player(build, short=planned is not None and total * planned < SHORT)
     bounds = slices(total)
     start = time.perf_counter()
     jobs = [
@@ -120,7 +122,7 @@ def trace(
     number, (a, b) = next((n, s) for n, s in enumerate(bounds) if s[0] <= index < s[1])
     vcd.parent.mkdir(parents=True, exist_ok=True)
     job = _Job(
-        player=compile_player(build, trace=True),
+        player=compile_player(build, trace=True, short=True),
         beats=network.encode(images[a:b]),
         expect=(index - a + 1) * network.output_beats,
         image=(network.input_beats, network.output_beats),
@@ -150,7 +152,14 @@ def play(
     """
     what = f"{len(beats)} beats, {pauses or Pauses()}, seed {seed}"
     job = _Job(
-        compile_player(build), beats, expect, (1, 1), pauses or Pauses(), seed, hang_after, what
+        compile_player(build, short=True),
+        beats,
+        expect,
+        (1, 1),
+        pauses or Pauses(),
+        seed,
+        hang_after,
+        what,
     )
     return _play_all([job], 1, None, expect)[0]
 

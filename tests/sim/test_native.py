@@ -80,19 +80,19 @@ def test_other_weights_need_no_compilation(tmp_path, built, monkeypatch):
     assert other.directory.joinpath("tally-net.v").read_bytes() == (
         built.directory.joinpath("tally-net.v").read_bytes()
     )
-    expected = player.compile_player(built.directory).binary
+    expected = player.compile_player(built.directory, short=True).binary
     monkeypatch.setattr(verilated.Program, "_compile", None)
-    assert player.compile_player(other.directory).binary == expected
+    assert player.compile_player(other.directory, short=True).binary == expected
     result = native.run(other.directory, other.images)
     np.testing.assert_array_equal(result.scores, other.scores)
 
 
 def test_a_fresh_cache_holds_whole_players_only(tmp_path, built, monkeypatch):
     monkeypatch.setattr(toolchain, "cache_directory", lambda: tmp_path)
-    made = player.compile_player(built.directory)
+    made = player.compile_player(built.directory, short=True)
     assert made.binary.is_relative_to(tmp_path) and made.seconds > 0.1
     assert [path.name for path in (tmp_path / "native").iterdir()] == [made.binary.parent.name]
-    assert player.compile_player(built.directory).seconds < made.seconds
+    assert player.compile_player(built.directory, short=True).seconds < made.seconds
 
 
 def test_no_compiler_output_is_no_player(tmp_path, built, monkeypatch):
@@ -157,7 +157,7 @@ def test_an_interrupt_ends_the_children(tmp_path, built, monkeypatch):
     def interrupt(done, total):
         raise KeyboardInterrupt
 
-    player.compile_player(broken)
+    player.compile_player(broken, short=True)
     monkeypatch.setattr(native.subprocess, "Popen", started)
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
@@ -208,17 +208,35 @@ def test_pauses_are_checked():
 
 
 def test_the_compiler_is_part_of_the_key(built, monkeypatch):
-    before = player.compile_player(built.directory).binary
+    before = player.compile_player(built.directory, short=True).binary
     monkeypatch.setattr(toolchain, "compiler_version", lambda: "another")
 
     def compiled(program, here, *_):
         (here / program.name).touch()
 
     monkeypatch.setattr(verilated.Program, "_compile", compiled)
-    after = player.compile_player(built.directory).binary
+    after = player.compile_player(built.directory, short=True).binary
     assert after != before
     after.unlink()
     after.parent.rmdir()
+
+
+def test_a_short_run_has_a_player_of_its_own(built, monkeypatch):
+    asked = []
+
+    def compile_player(build, **options):
+        asked.append(options)
+        return player.compile_player(build, **options)
+
+    monkeypatch.setattr(native, "compile_player", compile_player)
+    planned = native.codec(built.directory).planned_cycles
+    monkeypatch.setattr(native, "SHORT", 100 * planned)
+    few = native.run(built.directory, built.images[:99])
+    many = native.run(built.directory, built.images[:100])
+    assert asked == [{"short": True}, {"short": False}]
+    np.testing.assert_array_equal(few.scores, many.scores[:99])
+    paths = [player.compile_player(built.directory, short=short).binary for short in (True, False)]
+    assert paths[0] != paths[1]
 
 
 def test_streams_that_are_swapped(built):

@@ -3,9 +3,10 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from .tasks import Job, Outcome, Task
 MAX_MAPS = 1 << 20
 
 # Who does tasks: gives their outcomes, in any order.
-Crew = Callable[[Job, Sequence[Task]], Generator[Outcome, None, None]]
+Crew = Callable[[Job, Sequence[Task]], Iterator[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -136,29 +137,17 @@ def sweep(
     Raises ``UsageError``, ``PlanError``, ``DataError``, ``ToolMissing`` or ``OSError``.
     """
     grid = points(ber, transient, device, knob)
-    _range("--maps", maps, MAX_MAPS)
-    if workers is not None:
-        _range("--workers", workers, 1 << 10)
-        if dask is not None:
-            raise UsageError("A Dask cluster has its own workers; leave out --workers")
-    _range("--seed", seed, (1 << 64) - 1, 0)
+    _check_numbers(maps, workers, dask, seed)
     graph = load(net)
     shown = _images(net, graph, images, dataset, data)
     if order is None and any(point.rates(graph).transient for point in grid):
         order = plan(graph, budget).read_order
     job, description = _job(graph, shown, images, grid, seed, order)
-    start, evaluated = time.perf_counter(), 0
+    crew = crew or partial(_outcomes, count=workers, dask=dask)
+    start = time.perf_counter()
     with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
         tasks = [(k, m) for k, point in enumerate(grid) for m in range(_maps(point, maps))]
-        missing = [task for task in tasks if task not in ledger.outcomes]
-        report = progress or (lambda done, total: None)
-        report(len(tasks) - len(missing), len(tasks))
-        doing = crew(job, missing) if crew else _outcomes(job, missing, workers, dask)
-        with closing(doing) as outcomes:
-            for outcome in outcomes:
-                ledger.add(outcome)
-                evaluated += 1
-                report(len(tasks) - len(missing) + evaluated, len(tasks))
+        evaluated = _fill(ledger, job, tasks, crew, progress or (lambda done, total: None))
         measured = tuple(
             _measure(ledger, k, point, _maps(point, maps), seed) for k, point in enumerate(grid)
         )
@@ -179,6 +168,28 @@ def sweep(
 
     write(found, Path(directory))
     return found
+
+
+def _check_numbers(maps: int, workers: int | None, dask: str | None, seed: int) -> None:
+    """Raises ``UsageError`` for numbers out of range, and for workers beside a cluster's."""
+    _range("--maps", maps, MAX_MAPS)
+    if workers is not None:
+        _range("--workers", workers, 1 << 10)
+        if dask is not None:
+            raise UsageError("A Dask cluster has its own workers; leave out --workers")
+    _range("--seed", seed, (1 << 64) - 1, 0)
+
+
+def _fill(ledger: Ledger, job: Job, tasks: list[Task], crew: Crew, report: Progress) -> int:
+    """Does the tasks that the ledger lacks; how many they were."""
+    missing = [task for task in tasks if task not in ledger.outcomes]
+    done = len(tasks) - len(missing)
+    report(done, len(tasks))
+    with closing(crew(job, missing)) as outcomes:
+        for number, outcome in enumerate(outcomes, done + 1):
+            ledger.add(outcome)
+            report(number, len(tasks))
+    return len(missing)
 
 
 def _range(name: str, value: int, most: int, least: int = 1) -> None:
@@ -235,7 +246,7 @@ def _job(
 
 
 def _outcomes(
-    job: Job, tasks: list[Task], count: int | None, dask: str | None
+    job: Job, tasks: Sequence[Task], count: int | None, dask: str | None
 ) -> Iterator[Outcome]:
     if dask is not None and tasks:
         return crews.cluster(job, tasks, dask)
