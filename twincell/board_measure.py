@@ -2,7 +2,7 @@
 """Measurements on boards: one run of images, and sweeps over rates and error maps."""
 
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from . import board_link
 from .board_link import Machine, Mismatch
+from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
 from .model.data import Dataset
@@ -18,7 +19,7 @@ from .networks import UsageError, random_images, test_set
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
 
-AT_ONCE = 16  # maps of a sweep for which images are sent once, when a board does not hold all
+AT_ONCE = 128  # maps of a sweep for which images are sent once, when a board does not hold all
 BITS = 10  # of a byte on the line
 WRITING, READING = 0.95, 0.75  # of the line's bytes are words; docs/link.md
 Progress = Callable[[int, int], None]
@@ -84,34 +85,58 @@ def planned(machine: Machine, way: Way, images: int, injection: Injection) -> di
     }
 
 
-def projected_sweep(machine: Machine, images: int, tasks: int) -> dict:
-    """What a sweep of so many error maps would send and take at the least, without a board.
+def projected_sweep(machine: Machine, images: int, maps: int, programmed: int) -> dict:
+    """What a sweep would send and take, without a board.
 
-    It is a projection from cycles and from the line's rate: every word line and table is sent for
-    each map, results are read after a run, and neither repetitions, adapters nor the cycles of read
-    errors are counted.
+    It is a projection from cycles and from the line's rate: every word line is sent for each of the
+    ``programmed`` maps, which have persistent errors, and tables of read errors for all ``maps``;
+    results are read after a run; neither repetitions, adapters nor the cycles of read errors count.
     """
     about = machine.about
-    parts = -(-images // about.capacity.slots)
-    sent = 1 if parts == 1 else -(-tasks // AT_ONCE)
-    targets = [about.targets[k] for e in about.emulated for k in (e.word_lines, e.read_errors)]
-    to_board = sent * images * about.image_words * 4
-    to_board += tasks * parts * sum(each.rows * each.words * 4 for each in targets)
-    from_board = tasks * images * about.results.words * 4
-    line = (to_board / WRITING + from_board / READING) * BITS / about.baud
-    computing = tasks * images * about.cycles_per_image / about.clock
+    parts, sent = _parts(about, images), 0
+    image_bytes = images * about.image_words * 4
+    for count, persistent in ((maps - programmed, False), (programmed, True)):
+        group = _at_once(about, images, persistent)
+        rounds = -(-count // group)
+        sent += image_bytes * (rounds if parts > 1 else 0)
+        sent += _bytes(about, "word_lines") * persistent * (count if group == 1 else count * parts)
+    sent += image_bytes if parts == 1 else 0
+    sent += maps * parts * _bytes(about, "read_errors")
+    received = maps * images * about.results.words * 4
+    line = (sent / WRITING + received / READING) * BITS / about.baud
+    computing = maps * images * about.cycles_per_image / about.clock
     return {
         "board": machine.board.name,
         "network": machine.graph.name,
         "images": images,
-        "error_maps": tasks,
+        "error_maps": maps,
         "image_slots": about.capacity.slots,
-        "bytes_to_board": to_board,
-        "bytes_from_board": from_board,
+        "bytes_to_board": sent,
+        "bytes_from_board": received,
         "seconds_on_the_line": line,
         "seconds_computing": computing,
         "projected_seconds": line + computing,
     }
+
+
+def _parts(about: Description, images: int) -> int:
+    """In how many parts a board holds images."""
+    return -(-images // about.capacity.slots)
+
+
+def _bytes(about: Description, kind: str) -> int:
+    """Of all word lines, or of all tables of read errors."""
+    targets = [about.targets[getattr(each, kind)] for each in about.emulated]
+    return sum(each.rows * each.words * 4 for each in targets)
+
+
+def _at_once(about: Description, images: int, persistent: bool) -> int:
+    """Maps under which each part of the images runs before the next part is sent.
+
+    Where every map has its own word lines it may be cheaper to send the images again.
+    """
+    lines = _parts(about, images) * _bytes(about, "word_lines")
+    return 1 if persistent and lines > images * about.image_words * 4 else AT_ONCE
 
 
 def measured_sweep(
@@ -139,8 +164,7 @@ def measured_sweep(
 
 def _crew(bench: Experiment) -> Callable[[Job, Sequence[Task]], Generator[Outcome, None, None]]:
     def outcomes(job: Job, tasks: Sequence[Task]) -> Generator[Outcome, None, None]:
-        for first in range(0, len(tasks), AT_ONCE):
-            group = tasks[first : first + AT_ONCE]
+        for group in _groups(bench.board.about, job, tasks):
             maps = [_drawn(job, task) for task in group]
             measured = bench.measure(job.images, maps)
             for (point, number), errors, found in zip(group, maps, measured, strict=True):
@@ -151,6 +175,15 @@ def _crew(bench: Experiment) -> Callable[[Job, Sequence[Task]], Generator[Outcom
                 yield Outcome(point, number, correct, wrong, found.flips)
 
     return outcomes
+
+
+def _groups(about: Description, job: Job, tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Tasks that share the sending of images."""
+    for persistent in (False, True):
+        kind = [t for t in tasks if np.any(job.rates[t[0]].persistent) == persistent]
+        size = _at_once(about, len(job.images), persistent)
+        for first in range(0, len(kind), size):
+            yield kind[first : first + size]
 
 
 def _drawn(job: Job, task: Task) -> ErrorMap:

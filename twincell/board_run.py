@@ -102,8 +102,10 @@ def sweep(
     if dry_run:
         if images is None:
             raise UsageError("Say how many images to project for: --images N")
-        tasks = sum(1 if point.clean else maps for point in points(**grid))
-        plan = board_measure.projected_sweep(machine, images, tasks)
+        found = points(**grid)
+        tasks = sum(1 if point.clean else maps for point in found)
+        programmed = maps * sum(point.ber > 0 for point in found)
+        plan = board_measure.projected_sweep(machine, images, tasks, programmed)
         _print(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
         return
     try:

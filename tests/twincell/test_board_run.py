@@ -108,9 +108,10 @@ def test_what_a_sweep_would_take(tmp_path):
     report = json.loads(out)
     assert code == 0 and not list(tmp_path.iterdir())
     assert (report["error_maps"], report["image_slots"]) == (21, 2048)
-    # Two parts: the images are sent for 16 maps at a time, and results are 24 bytes each.
+    # Two parts, so the read errors are sent twice; the images, once for up to 128 maps.
+    words_of_errors = 324 * 4 * 2
+    assert report["bytes_to_board"] == 3000 * 64 + 21 * 2 * words_of_errors
     assert report["bytes_from_board"] == 21 * 3000 * 24
-    assert report["bytes_to_board"] > 2 * 3000 * 64
     assert report["projected_seconds"] == pytest.approx(
         report["seconds_on_the_line"] + report["seconds_computing"]
     )
