@@ -49,7 +49,13 @@ def test_the_hashes_are_those_of_the_network(graph, tmp_path):
     assert all(f"// {what} SHA-256 {value}\n" in text for what, value in hashes[0].items())
 
 
-@pytest.mark.parametrize("simulator", ["native", pytest.param("icarus", marks=needs_icarus)])
+@pytest.mark.parametrize(
+    "simulator",
+    [
+        pytest.param("native", marks=pytest.mark.slow),
+        pytest.param("icarus", marks=needs_icarus),
+    ],
+)
 def test_weights_inline_compute_the_same(graph, tmp_path, simulator):
     images = random_images(np.random.default_rng(1), graph, 6)
     wanted = integer.scores(graph, images)
