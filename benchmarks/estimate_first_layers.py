@@ -205,8 +205,8 @@ by {small:+.0%}, {whole:+.0%} and {least:.2f}.
 So the saving in logic and in energy has the published size at about three presentations; the saving
 of the whole area has not, at this rate. Of the conventional first layer's energy {control:.0%} is
 control, most of it the input buffer, which gives eight bits of each pixel at every read; of that
-with three presentations {three:.0%}. These follow from the energy of a memory bit in the table, so another
-buffer gives another ratio.
+with three presentations {three:.0%}. These follow from the energy of a memory bit in the table,
+so another buffer gives another ratio.
 
 The published figures are of logic and memory of an ST-MRAM design whose cells, buffers and number
 of presentations are not known here, so only the direction can be compared. Two things set how
