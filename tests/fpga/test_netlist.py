@@ -43,6 +43,7 @@ def netlist(sized: placed.Sized, directory: Path) -> None:
     pins = ", ".join(f".{pin}({name})" for pin, name in PINS.items())
     around = f"module board(input clk, input rx, output tx);\ntop top({pins});\nendmodule\n"
     cells = re.sub(r"(?ms)^module SB_(GB_)?IO \(.*?^endmodule", "", CELLS.read_text())
+    cells = cells.replace("`timescale 1ps / 1ps", "")  # Verilator wants it everywhere, or nowhere
     (directory / "board.v").write_text(around + (directory / "bare.v").read_text() + cells)
     bit = {"width": 1, "signed": False}
     ports = {"clk": "in", "rx": "in", "tx": "out"}
