@@ -138,11 +138,15 @@ def _totals(report: dict) -> dict[str, str]:
     how = f"fast model: {error} of area on {held['points']} layers held back from its fit"
     if model["kind"] == "synthesis":
         how = f"synthesis to {model['library']} cells"
+    logic = (
+        f"{report['transistors']:,} transistors, {report['gate_equivalents']:,} gate equivalents"
+    )
+    if not report["transistors"]:
+        logic = "cells of the Liberty file"
     tags = sorted({source["tag"] for source in report["sources"]})
     return {
         "area": f"{report['area_um2'] / 1e6:,.4g} mm2",
-        "logic": f"{report['transistors']:,} transistors, "
-        f"{report['gate_equivalents']:,} gate equivalents",
+        "logic": logic,
         "energy": f"{report['energy_per_image_j'] * 1e9:,.4g} nJ an image, "
         f"{report['power_w'] * 1e3:,.4g} mW",
         "programming": f"{report['programming_j'] * 1e6:,.4g} uJ for a pulse on every device",

@@ -271,6 +271,13 @@ def _logic_area(cells: Cells, technology: Technology) -> float:
     return cells.gate_equivalents * technology.gate_area
 
 
+def _gates(cells: Cells, technology: Technology) -> float:
+    """Gate equivalents; of a Liberty file's cells by the area of one."""
+    if cells.area is not None:
+        return cells.area / technology.gate_area
+    return cells.gate_equivalents
+
+
 def _periphery(layer: LayerPlan, technology: Technology) -> float:
     """Sense amplifiers of every block of word lines, and drivers of the word lines."""
     blocks = -(-layer.rows // int(technology.value("periphery", "block_rows")))
@@ -305,7 +312,7 @@ def _energy(
     found[Part.ACCUMULATE] += sums * toggling[Part.ACCUMULATE] * adder
     for part in (Part.CONTROL, Part.ARRAYS):
         if part in logic:
-            found[part] += logic[part].gate_equivalents * idle * gate
+            found[part] += _gates(logic[part], technology) * idle * gate
     found[Part.CONTROL] += _memories(layer, technology)
     found[Part.ARRAYS] = found.get(Part.ARRAYS, 0.0) + _reads(layer, array, technology)
     return found

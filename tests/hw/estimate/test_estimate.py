@@ -176,6 +176,11 @@ def test_a_synthesis_replaces_the_model():
     memories = first.memory_bits * 2 * 140 * 0.13**2
     assert first.area[Part.CONTROL] == pytest.approx(70.0 + memories)
     assert found.as_dict()["model"]["kind"] == "synthesis"
+    # Gates of a Liberty file toggle as well: as many as its area makes.
+    cells["layer1", Part.CONTROL] = Cells(0, 0, 700.0)
+    larger = estimate(planned, TECHNOLOGY, synthesis=cells).energy[Part.CONTROL]
+    toggled = 630 / 3.7536 * 0.1 * planned.cycles_per_image * TECHNOLOGY.energy("gate")
+    assert larger - found.energy[Part.CONTROL] == pytest.approx(toggled)
 
 
 @pytest.mark.slow
