@@ -79,7 +79,7 @@ def markdown(results: dict) -> str:
         "",
         "Fmax is the routed one; images per second are the network's pace without read errors at",
         "the clock that the board runs at, which the link does not slow down while images are",
-        "held. Two builds were identical to the byte.",
+        "held. A second build, which takes slow steps from the cache, was identical to the byte.",
         "",
         "| board | network | lanes | logic cells | block RAMs | images held | clock | Fmax "
         "| images/s |",
