@@ -20,9 +20,11 @@ ARROW = {
     "zoo": set(),
 }
 TORCHLESS = ("hw", "sim", "fpga", "model/devices")
+# Where a memory learns, its devices are PyTorch's own.
+LEARNS = {ROOT / "sim" / "learning.py", ROOT / "sim" / "benches" / "learning.py"}
 # These run where torch is not installed: on a board's host, in a bench, in a lint job.
 WITHOUT_TORCH = [
-    *sorted(p for folder in TORCHLESS for p in (ROOT / folder).rglob("*.py")),
+    *sorted({p for folder in TORCHLESS for p in (ROOT / folder).rglob("*.py")} - LEARNS),
     *(ROOT / "model" / f"{name}.py" for name in (
         "checks", "data", "generators", "graph", "integer", "kernels", "nodes", "packing",
         "planes", "recipe", "store",
