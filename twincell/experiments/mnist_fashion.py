@@ -108,7 +108,8 @@ def _sets(training: Training):
 
 
 def _names(order: str, size: Size) -> tuple[str, str]:
-    return size.names if order == ORDERS[0] else size.names[::-1]
+    first, second = size.names
+    return (first, second) if order == ORDERS[0] else (second, first)
 
 
 def _final(found: Results, case: str, task: int) -> list[float]:
