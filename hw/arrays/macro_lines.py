@@ -28,8 +28,8 @@ class LineRecords(wiring.Component):
     def __init__(self, rows: int, *, formed: bool, learns: bool):
         self.rows = max(rows, 2)
         layout = line_layout(learns)
-        fresh = dict.fromkeys(layout.members, 0) | {"formed": int(formed)}
-        self.memory = Memory(shape=layout, depth=self.rows, init=[fresh] * self.rows)
+        self.layout = layout
+        self.fresh = dict.fromkeys(layout.members, 0) | {"formed": int(formed)}
         row = range(self.rows)
         super().__init__(
             {
@@ -45,9 +45,10 @@ class LineRecords(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.memory = self.memory
-        asked, known = self.memory.read_port(), self.memory.read_port()
-        write = self.memory.write_port()
+        memory = Memory(shape=self.layout, depth=self.rows, init=[self.fresh] * self.rows)
+        m.submodules.memory = memory
+        asked, known = memory.read_port(), memory.read_port()
+        write = memory.write_port()
         m.d.comb += [
             asked.addr.eq(self.line),
             self.line_state.eq(asked.data),

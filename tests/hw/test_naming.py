@@ -58,7 +58,7 @@ def test_ports_of_a_layer_are_its_own(digits):
         assert port in array
     queue = next(ports for name, ports in found.items() if name.endswith("layer1.outbox.queue"))
     assert {"w_data", "w_en", "w_rdy", "r_data", "r_en", "r_rdy"} >= set(queue) - {
-        "clk", "rst", "soft",
+        "clk", "rst", "soft_reset",
     }  # fmt: skip
 
 
