@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell board``: the boards, bitstreams for them, and what goes onto them."""
 
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from . import board_run, networks
-from .reports import pairs, table
+from .reports import pairs, put, table
 from .sim.toolchain import ToolMissing
 
 app = typer.Typer(no_args_is_help=True)
@@ -60,7 +59,7 @@ def list_all(as_json: Json = False) -> None:
         kind = row["title"] if row["bitstream"] else f"{row['title']} (build plan)"
         figures = f"{row['clock_mhz']:g}", str(row["block_rams"])
         made.add_row(row["board"], kind, row["network"], *figures)
-    _print({"boards": rows}, made, as_json)
+    put({"boards": rows}, made, as_json)
 
 
 @app.command()
@@ -90,20 +89,20 @@ def build(
             "image_slots": sized.fit.slots,
         }
         if dry_run:
-            _print(fitting, pairs(f"{chosen.title} (dry run)", fitting), as_json)
+            put(fitting, pairs(f"{chosen.title} (dry run)", fitting), as_json)
             return
         if out is None:
             raise networks.UsageError("Say where to: --out DIRECTORY")
         if not chosen.buildable:
             files = [str(path) for path in flow.write_plan(sized, out)]
             report = fitting | {"bitstream": None, "files": files}
-            _print(report, pairs(f"build plan for {chosen.title} in {out}", fitting), as_json)
+            put(report, pairs(f"build plan for {chosen.title} in {out}", fitting), as_json)
             return
         console = Console(stderr=True)
         with console.status("build") as status:
             made = flow.build(sized, out, lambda what: status.update(f"build: {what}"))
     report = asdict(made)
-    _print(report, pairs(f"{chosen.title} in {out}", report), as_json)
+    put(report, pairs(f"{chosen.title} in {out}", report), as_json)
 
 
 @app.command()
@@ -163,10 +162,3 @@ def _failures() -> Iterator[None]:
         raise ToolMissing(error.tool, error.install) from None
     except (BoardError, DescriptionError, tools.FlowError) as error:
         raise networks.UsageError(str(error)) from None
-
-
-def _print(record: dict, made: RenderableType, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(record, indent=2))
-    else:
-        Console().print(made)

@@ -16,13 +16,13 @@ from .injection import Injection
 from .model.data import Dataset
 from .model.errors import ErrorMap
 from .networks import UsageError, random_images, test_set
+from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
 
 AT_ONCE = 128  # maps of a sweep for which images are sent once, when a board does not hold all
 BITS = 10  # of a byte on the line
 WRITING, READING = 0.95, 0.75  # of the line's bytes are words; docs/link.md
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

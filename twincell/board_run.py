@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell board run``, ``sweep`` and ``twin``: measurements on a board or on its simulation."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from . import reports
 from .injection import Injection
@@ -55,13 +54,13 @@ def run(
     injection = Injection(ber, transient, device, errors, seed)
     if dry_run:
         plan = board_measure.planned(machine, way, images, injection)
-        _print(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
+        reports.put(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
         return
     with working("run") as progress:
         report, exact = board_measure.run(
             machine, way, images, injection, dataset=dataset, data=data, progress=progress
         )
-    _print(report, reports.pairs(machine.board.title, report), as_json)
+    reports.put(report, reports.pairs(machine.board.title, report), as_json)
     if not exact:
         raise typer.Exit(1)
 
@@ -106,7 +105,7 @@ def sweep(
         tasks = sum(1 if point.clean else maps for point in found)
         programmed = maps * sum(point.ber > 0 for point in found)
         plan = board_measure.projected_sweep(machine, images, tasks, programmed)
-        _print(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
+        reports.put(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
         return
     try:
         with working("sweep") as progress:
@@ -135,7 +134,7 @@ def sweep(
         "seconds": result.seconds,
         "out": str(out),
     }
-    _print(result.as_dict() | about, reports.sweep_table(result), as_json)
+    reports.put(result.as_dict() | about, reports.sweep_table(result), as_json)
 
 
 def twin(
@@ -153,12 +152,5 @@ def twin(
         TwinPty(machine.twin(Path(folder))) as served,
     ):
         report = {"board": machine.board.name, "port": served.path, "build": machine.about.build}
-        _print(report, reports.pairs(f"simulated {machine.board.title}", report), as_json)
+        reports.put(report, reports.pairs(f"simulated {machine.board.title}", report), as_json)
         served.wait()
-
-
-def _print(record: dict, made: RenderableType, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(record, indent=2), flush=True)
-    else:
-        Console().print(made)

@@ -5,18 +5,14 @@ Exit codes: 0 ok, 1 the hardware differs, hangs or is not proven, 2 usage, data 
 is missing, 130 interrupted.
 """
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 import typer.core
-from rich.console import Console, RenderableType
-from rich.progress import Progress
+from rich.console import Console
 
 from . import api, board, devices_command, reports
 from .doctor import healthy
@@ -29,6 +25,7 @@ from .model.checks import GraphError
 from .model.data import DataError
 from .model.recipe import RecipeError
 from .networks import UsageError
+from .progress import working
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
 from .sim.toolchain import ToolMissing
@@ -115,7 +112,7 @@ def options(
 def doctor(as_json: Json = False) -> None:
     """List the tools and their versions, and what is missing."""
     tools = api.doctor()
-    _report({"tools": [tool.as_dict() for tool in tools]}, reports.doctor_table(tools), as_json)
+    reports.put({"tools": [tool.as_dict() for tool in tools]}, reports.doctor_table(tools), as_json)
     if not healthy(tools):
         raise typer.Exit(3)
 
@@ -130,14 +127,14 @@ def train(
 ) -> None:
     """Train a network and export it. An interrupted run continues where it stopped."""
     trained = api.train(recipe, out, data=data, resume=not fresh)
-    _report(trained.record(), reports.pairs("train", trained.record()), as_json)
+    reports.put(trained.record(), reports.pairs("train", trained.record()), as_json)
 
 
 @app.command()
 def info(net: Net, as_json: Json = False) -> None:
     """Show what a network computes."""
     report = reports.info_dict(api.load(net))
-    _report(report, reports.info_table(report), as_json)
+    reports.put(report, reports.info_table(report), as_json)
 
 
 @app.command()
@@ -157,7 +154,7 @@ def plan(
     graph = api.load(net)
     kind = api.array_kind(array, api.Injection(transient=transient).errors(graph))
     report = reports.plan_dict(api.planned(graph, budget, kind), budget.clock, kind, transient)
-    _report(report, reports.plan_table(report), as_json)
+    reports.put(report, reports.plan_table(report), as_json)
 
 
 @app.command()
@@ -192,7 +189,7 @@ def estimate(
     """Estimate area, energy and latency by layer and part."""
     from . import estimates
 
-    with _working("estimate"):
+    with working("estimate"):
         report = estimates.estimate(
             net,
             _budget(lanes, rate, clock, arrangement, first_layer),
@@ -209,7 +206,7 @@ def estimate(
         ).as_dict()
     if plot is not None:
         estimates.plot(report, plot)
-    _report(report, estimates.shown(report), as_json)
+    reports.put(report, estimates.shown(report), as_json)
 
 
 @app.command()
@@ -238,7 +235,7 @@ def build(
 ) -> None:
     """Write a network's Verilog, memory files and ports.json, and what other tools want beside."""
     budget = _budget(lanes, rate, clock, arrangement, first_layer)
-    with _working("build"):
+    with working("build"):
         emitted = api.build(
             api.load(net),
             out,
@@ -260,7 +257,7 @@ def build(
     shown = {name: f"{size:,} bytes" for name, size in report["files"].items()}
     if proof:
         shown["proven equal to its RTLIL"] = str(proof)
-    _report(report, reports.pairs(f"{emitted.top} in {emitted.directory}", shown), as_json)
+    reports.put(report, reports.pairs(f"{emitted.top} in {emitted.directory}", shown), as_json)
 
 
 @app.command()
@@ -290,7 +287,7 @@ def verify(
 ) -> None:
     """Simulate the generated Verilog, errors included, and compare every score with both
     references."""
-    with _working("verify") as progress:
+    with working("verify") as progress:
         result = api.verify(
             net,
             images,
@@ -305,7 +302,7 @@ def verify(
             seed=seed,
             progress=progress,
         )
-    _report(result.as_dict(), reports.verification_table(result), as_json)
+    reports.put(result.as_dict(), reports.verification_table(result), as_json)
     if not result.passed:
         raise typer.Exit(1)
 
@@ -325,7 +322,7 @@ def errors(
     report = api.draw_errors(
         net, out, api.Injection(ber, transient, device, seed=seed, stuck=stuck)
     )
-    _report(report, reports.pairs("errors", report), as_json)
+    reports.put(report, reports.pairs("errors", report), as_json)
 
 
 @app.command()
@@ -353,7 +350,7 @@ def sweep(
     """Measure accuracy against error rate. An interrupted sweep continues where it stopped."""
     from .sweeps import options
 
-    with _working("sweep") as progress:
+    with working("sweep") as progress:
         result = api.sweep(
             net,
             out,
@@ -373,7 +370,7 @@ def sweep(
             progress=progress,
         )
     run = {"evaluated_maps": result.evaluated, "seconds": result.seconds, "out": str(out)}
-    _report(result.as_dict() | run, reports.sweep_table(result), as_json)
+    reports.put(result.as_dict() | run, reports.sweep_table(result), as_json)
 
 
 @app.command()
@@ -398,20 +395,3 @@ def _budget(
     each = tuple(arrangement.split(","))
     arranged = each if len(each) > 1 else arrangement
     return Budget(lanes, rate, clock * 1e6, arranged, first_layer=first_layer)
-
-
-def _report(report: dict, shown: RenderableType, as_json: bool) -> None:
-    """Prints a report: JSON alone on standard output, or the table."""
-    if as_json:
-        print(json.dumps(report, indent=2))
-    else:
-        Console().print(shown)
-
-
-@contextmanager
-def _working(what: str) -> Iterator[api.Progress]:
-    """A bar on a terminal's standard error, silent elsewhere."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(what, total=None)
-        yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell devices``: list the presets, show a device, fit one to measured resistances."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 
 from . import api
 from .devices import CELLS
-from .reports import pairs, table
+from .reports import pairs, put, table
 
 app = typer.Typer(no_args_is_help=True, help="Devices: presets, and fits of your own.")
 
@@ -25,7 +24,7 @@ def list_all(as_json: Json = False) -> None:
     for each in found:
         rates = (f"{each[name]:.2g}" for name in ("error_rate", "read_error_rate"))
         made.add_row(each["name"], each["description"], *rates)
-    _print({"devices": found}, made, as_json)
+    put({"devices": found}, made, as_json)
 
 
 @app.command()
@@ -41,7 +40,7 @@ def show(
     about = ("description", "source", "validity", "endurance", "file")
     told = {name: report[name] for name in about if report.get(name) is not None}
     made = Group(pairs(device, told | report["knobs"]), _transitions(report))
-    _print(report, made, as_json)
+    put(report, made, as_json)
 
 
 @app.command()
@@ -78,7 +77,7 @@ def fit(
         cells = (state["count"], f"{state['median_ohm']:.4g}", f"{state['sigma']:.3f}")
         made.add_row(name, *map(str, cells), f"{low:.3f} to {high:.3f}", *p)
     note = "A p-value near 0 speaks against a lognormal."
-    _print(report, Group(made, note, _transitions(report)), as_json)
+    put(report, Group(made, note, _transitions(report)), as_json)
 
 
 def _knob(text: str) -> tuple[str, float | str]:
@@ -100,10 +99,3 @@ def _transitions(report: dict) -> RenderableType:
         made.add_row(state, *(f"{p:.6g}" for p in row))
     rates = (report["error_rate"], report["read_error_rate"])
     return Group(made, "Errors {:.3g}, of reads {:.3g}.".format(*rates))
-
-
-def _print(report: dict, shown: RenderableType, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(report, indent=2))
-    else:
-        Console().print(shown)

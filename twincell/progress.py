@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress as Bars
 
-Report = Callable[[int, int], None]  # done, total
+Progress = Callable[[int, int], None]  # done, total
 
 
 @contextmanager
-def working(what: str) -> Iterator[Report]:
+def working(what: str) -> Iterator[Progress]:
     """A bar on a terminal's standard error, silent elsewhere."""
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    with Bars(console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task(what, total=None)
         yield lambda done, total: bars.update(task, completed=done, total=total)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the command line shows: each report as a table and as JSON, from the same values."""
 
+import json
 import math
 from collections.abc import Mapping
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -17,6 +18,14 @@ from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node
 from .model.planes import Stochastic
 from .sweeps.sweep import Sweep
 from .verification import Verification
+
+
+def put(report: Mapping, shown: RenderableType, as_json: bool) -> None:
+    """Prints a report: JSON alone on standard output, or the table."""
+    if as_json:
+        print(json.dumps(report, indent=2), flush=True)
+    else:
+        Console().print(shown)
 
 
 def table(title: str, *columns: str, right: int = 1) -> Table:

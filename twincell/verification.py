@@ -5,7 +5,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from .model.graph import Graph
 from .model.planes import Stochastic
 from .model.reads import ReadOrder
 from .networks import RANDOM, UsageError, load, random_images, test_set
+from .progress import Progress
 from .sim import harness, native
 from .sim.results import SWEEP, Pauses, Prologue, Result, SimulationError
 
@@ -29,8 +30,6 @@ SIMULATORS = ("verilator", "icarus", "native")
 PAUSES = dict(zip(("none", "source", "sink", "both"), SWEEP, strict=True))
 
 STEADY_IMAGES = 16  # fewer may not show the steady state
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

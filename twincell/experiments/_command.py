@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell experiments``: list them, run one."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console, RenderableType
-from rich.progress import Progress
 
-from ..reports import pairs, table
+from ..progress import working
+from ..reports import pairs, put, table
 
 app = typer.Typer(no_args_is_help=True, help="Reproduce published results.")
 
@@ -22,7 +20,7 @@ def list_all(as_json: Json = False) -> None:
     from . import _registry  # matplotlib takes a second to import
 
     summaries = {name: _registry.find(name).SUMMARY for name in _registry.names()}
-    _print({"experiments": summaries}, pairs("experiments", summaries), as_json)
+    put({"experiments": summaries}, pairs("experiments", summaries), as_json)
 
 
 @app.command()
@@ -38,13 +36,8 @@ def run(
 
     experiment = _registry.find(name)
     folder = out or Path("runs", "experiments", name)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task(name, total=None)
-        job = _report.Job(
-            quick, data, lambda done, total: bars.update(task, completed=done, total=total), folder
-        )
-        report = experiment.run(job)
+    with working(name) as progress:
+        report = experiment.run(_report.Job(quick, data, progress, folder))
     files = _report.write(name, report, quick, folder)
     columns = ["quantity", "published", "tag", "ours", "interval"]
     judged = any(each.verdict for each in report.findings)
@@ -54,11 +47,4 @@ def run(
         made.add_row(each.quantity, each.published, f"({each.tag})", *cells)
     made.caption, made.caption_justify = f"seed {report.seed}, written to {files[0].parent}", "left"
     record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
-    _print(record, made, as_json)
-
-
-def _print(record: dict, made: RenderableType, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(record, indent=2))
-    else:
-        Console().print(made)
+    put(record, made, as_json)

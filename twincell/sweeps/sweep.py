@@ -17,7 +17,7 @@ from ..model.data import Dataset
 from ..model.graph import Graph
 from ..model.reads import ReadOrder
 from ..networks import UsageError, load, test_set
-from ..verification import Progress
+from ..progress import Progress
 from . import workers as crews
 from .intervals import LEVEL, two_way
 from .ledger import FORMAT, Ledger, key
