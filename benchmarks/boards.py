@@ -19,7 +19,8 @@ from twincell import api
 from twincell.fpga import flow, placed
 from twincell.fpga.description import FILE
 from twincell.fpga.targets import BOARDS
-from twincell.fpga.tools import FlowError, ToolMissing
+from twincell.fpga.tools import FlowError
+from twincell.hw.tools import ToolMissing
 from twincell.model.files import write_bytes
 
 TOOLS = (

@@ -8,8 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from ..hw.tools import ToolMissing
 from .targets import Board, BoardError
-from .tools import FlowError, ToolMissing
+from .tools import FlowError
 
 _LIBRARY = "error while loading shared libraries"
 

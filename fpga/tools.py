@@ -17,17 +17,10 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..hw.tools import ToolMissing
 from ..model import files
 
 SUMS = "sums.json"
-
-
-class ToolMissing(RuntimeError):
-    """A tool is not there; ``install`` is the command that installs it."""
-
-    def __init__(self, tool: str, install: str):
-        super().__init__(f"{tool} is missing; install it with: {install}")
-        self.tool, self.install = tool, install
 
 
 class FlowError(RuntimeError):

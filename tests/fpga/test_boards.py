@@ -17,8 +17,9 @@ from twincell.fpga.description import FILE, Description, DescriptionError, descr
 from twincell.fpga.instrument import Instrument
 from twincell.fpga.memory import BlockRam, memories
 from twincell.fpga.targets import BOARDS, BoardError, board
-from twincell.fpga.tools import FlowError, Step, ToolMissing
+from twincell.fpga.tools import FlowError, Step
 from twincell.fpga.uart import clocks_per_bit
+from twincell.hw.tools import ToolMissing
 
 FAMILIES = {"ice40", "ecp5", "gowin", "xilinx"}
 

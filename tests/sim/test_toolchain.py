@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.support.builds import build
+from twincell.hw.tools import ToolMissing
 from twincell.sim import harness, native, toolchain
-from twincell.sim.toolchain import ToolMissing
 
 
 def path_with(directory, *tools):

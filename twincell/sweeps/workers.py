@@ -14,8 +14,8 @@ from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
 
+from ..hw.tools import ToolMissing
 from ..networks import UsageError
-from ..sim.toolchain import ToolMissing
 from .tasks import Engine, Job, Outcome, Task
 
 ATTEMPTS = 3  # of a task whose workers die
