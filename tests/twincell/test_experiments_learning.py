@@ -8,7 +8,8 @@ import pytest
 from scipy import stats
 
 from twincell.experiments import _registry, _report, importance
-from twincell.experiments._learning import RESULT, mean_interval, paired, spread, train_all
+from twincell.experiments._learning import RESULT, mean_interval, paired, train_all
+from twincell.experiments._networks import spread
 from twincell.experiments._report import Job
 from twincell.model.learning.tasks import held_out, task
 

@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from ..model.files import write_bytes
-from ._networks import Difference, percent
+from ._networks import Difference, one_thread
 from ._report import CONFIDENCE, Job, Table
 
 if TYPE_CHECKING:
@@ -65,13 +65,11 @@ class Training:
         """Trains, unless that was done; ``progress`` is called after each epoch."""
         if self.result.is_file():
             return
-        import torch  # takes two seconds
-
         from ..model.learning.protocol import CHECKPOINT
 
-        torch.set_num_threads(1)
         experiment = import_module(self.module)
-        found = experiment.trained(self, lambda epoch: progress())
+        with one_thread():
+            found = experiment.trained(self, lambda epoch: progress())
         write_bytes(self.result, (json.dumps(found) + "\n").encode())
         (self.folder / CHECKPOINT).unlink(missing_ok=True)  # tens of megabytes
 
@@ -111,15 +109,9 @@ def _run(job: Job, trainings: list[Training], epochs: int) -> None:
     done = (len(trainings) - len(waiting)) * epochs
     job.progress(done, total)
     if job.quick:
-        import torch
-
-        threads = torch.get_num_threads()
-        try:
-            for index, each in enumerate(waiting, start=1):
-                each.run(lambda: None)
-                job.progress(done + index * epochs, total)
-        finally:
-            torch.set_num_threads(threads)
+        for index, each in enumerate(waiting, start=1):
+            each.run(lambda: None)
+            job.progress(done + index * epochs, total)
         return
     spawn = multiprocessing.get_context("spawn")
     workers = min(len(os.sched_getaffinity(0)), len(waiting)) or 1
@@ -165,12 +157,6 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """First less second, training by training; the interval is over trainings."""
     each = tuple(float(a - b) for a, b in zip(first, second, strict=True))
     return Difference(float(np.mean(each)), mean_interval(each), each, len(each))
-
-
-def spread(values: Sequence[float]) -> str:
-    """Accuracies in percent: their mean, and the least and the greatest."""
-    low, high = percent(min(values)), percent(max(values))
-    return f"{percent(float(np.mean(values)))} ({low} to {high})"
 
 
 def exports(found: Results) -> Table:

@@ -21,7 +21,7 @@ from ..model.files import write_bytes
 from ..model.recipe import Recipe
 from ..sweeps.intervals import difference
 from ..sweeps.sweep import Sweep, sweep
-from ._report import CONFIDENCE, Job
+from ._report import CONFIDENCE, Finding, Job
 
 if TYPE_CHECKING:
     from ..model.training import Trained
@@ -80,18 +80,11 @@ class Bench:
         return path
 
     def _trained(self, given: Recipe, folder: Path) -> "Trained":
-        import torch  # takes two seconds
+        from ..model.training import train  # torch takes two seconds
 
-        from ..model.training import train
-
-        threads = torch.get_num_threads()
-        try:
-            if self.job.quick:
-                torch.set_num_threads(1)  # threads that wait for each other cost small nets most
+        with one_thread(self.job.quick):
             data = load(given.data, self.job.data)
             return train(given, folder, data=data, progress=lambda epoch: self._advance(1))
-        finally:
-            torch.set_num_threads(threads)
 
     def sweep(self, network: Path, name: str, **options) -> Sweep:
         """A sweep of a trained network, in a folder beside it; for ``options`` see
@@ -163,6 +156,21 @@ class Difference:
         low, high = (f"{100 * limit(self.trainings):+.2f}" for limit in (min, max))
         return f"{len(self.trainings)} trainings: {low} to {high} points"
 
+    def finding(
+        self,
+        quantity: str,
+        published: str,
+        tag: str,
+        source: str,
+        verdict: str = "",
+        meaning: str = "",
+    ) -> Finding:
+        """The difference beside what was published; ``meaning`` says when the verdict *holds*."""
+        note = f"{meaning}; {self.spread}" if meaning else self.spread
+        return Finding(
+            quantity, published, tag, source, self.mean, self.interval, self.n, note, verdict
+        )
+
 
 def compare(first: Sequence[np.ndarray], second: Sequence[np.ndarray], seed: int) -> Difference:
     """Accuracy of ``first`` less that of ``second``, paired.
@@ -180,3 +188,24 @@ def compare(first: Sequence[np.ndarray], second: Sequence[np.ndarray], seed: int
 def percent(value: float) -> str:
     """An accuracy with two digits behind the point."""
     return f"{100 * value:.2f}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Accuracies in percent: their mean, and the least and the greatest."""
+    low, high = percent(min(values)), percent(max(values))
+    return f"{percent(float(np.mean(values)))} ({low} to {high})"
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Lets torch use one thread, if ``wanted``: threads that wait for each other cost small
+    networks most."""
+    import torch  # takes two seconds
+
+    threads = torch.get_num_threads()
+    try:
+        if wanted:
+            torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)

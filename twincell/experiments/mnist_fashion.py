@@ -17,9 +17,9 @@ from ._learning import (
     exports,
     mean_interval,
     paired,
-    spread,
     train_all,
 )
+from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "MNIST and Fashion-MNIST one after the other, with and without metaplasticity"
@@ -122,15 +122,12 @@ def _findings(order: str, found: Results, size: Size) -> list[Finding]:
     kept = paired(_final(found, meta, 0), _final(found, plain, 0))
     cost = paired(_final(found, plain, 1), _final(found, meta, 1))
     findings = [
-        Finding(
+        kept.finding(
             f"{first}, then {second}: what metaplasticity keeps of {first}",
-            "m = 0 forgets the first set, m = 1.5 keeps it", "CODE", NATURE, kept.mean,
-            kept.interval, kept.n, f"holds: more than 0; {kept.spread}", kept.above(0.0),
+            "m = 0 forgets the first set, m = 1.5 keeps it", "CODE", NATURE, kept.above(0.0),
+            "holds: more than 0",
         ),
-        Finding(
-            f"{first}, then {second}: what it costs on {second}", "-", "-", NATURE, cost.mean,
-            cost.interval, cost.n, cost.spread,
-        ),
+        cost.finding(f"{first}, then {second}: what it costs on {second}", "-", "-", NATURE),
     ]  # fmt: skip
     if order != ORDERS[0]:
         return findings

@@ -127,16 +127,13 @@ def _accuracy(measured: Measured) -> list[Finding]:
         loss = compare(clean, with_errors, SEED)
         published = rate == WEAK
         found.append(
-            Finding(
+            loss.finding(
                 f"{measured.label}: accuracy lost at {rate:g}",
                 "little impact up to 0.1 %" if published else "-",
                 "R" if published else "-",
                 NANOARCH if published else "beyond the published rate",
-                loss.mean,
-                loss.interval,
-                loss.n,
-                f"holds: less than {LITTLE:g}; {loss.spread}",
                 loss.below(LITTLE),
+                f"holds: less than {LITTLE:g}",
             )
         )
     return found

@@ -11,7 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from ..model.data import Dataset, load
-from ._learning import Results, Training, exported, exports, paired, spread, train_all
+from ._learning import Results, Training, exported, exports, paired, train_all
+from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Six permuted MNIST tasks: metaplasticity, elastic weights, random consolidation"
@@ -158,8 +159,8 @@ def _findings(found: Results, size: Size) -> list[Finding]:
          "random consolidation is worse", "CODE", shuffled, shuffled.above(0.0), "more than 0"),
     ]  # fmt: skip
     return [
-        Finding(quantity, published, tag, NATURE if tag != "CODE" else f"{NATURE}, {CODE}",
-                each.mean, each.interval, each.n, f"holds: {meaning}; {each.spread}", verdict)
+        each.finding(quantity, published, tag, NATURE if tag != "CODE" else f"{NATURE}, {CODE}",
+                     verdict, f"holds: {meaning}")
         for quantity, published, tag, each, verdict, meaning in rows
     ]  # fmt: skip
 

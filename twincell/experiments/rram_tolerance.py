@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..sweeps.sweep import Sweep
-from ._networks import Bench, Difference, bench, compare, percent, recipe
+from ._networks import Bench, Difference, bench, compare, recipe, spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Accuracy against weight errors, for networks trained without and with errors"
@@ -103,20 +103,20 @@ def _findings(measured: Measured) -> list[Finding]:
     aware = measured.less((0.0, 0.0), (AWARE, AWARE))
     gain = measured.less((AWARE, AWARE), (0.0, AWARE))
     return [
-        _finding(
+        harm.finding(
             f"{label}: accuracy that an ordinary network loses at {ORDINARY:g}",
-            f"little impact up to {ORDINARY:g}", "R", AICAS,
-            harm, harm.below(VISIBLE), f"holds: less than {VISIBLE:g}",
+            f"little impact up to {ORDINARY:g}", "R", AICAS, harm.below(VISIBLE),
+            f"holds: less than {VISIBLE:g}",
         ),
-        _finding(
+        aware.finding(
             f"{label}: accuracy without errors less that of a network trained and tested at "
             f"{AWARE:g}", f"tolerates up to {AWARE:g}", "R", AICAS,
-            aware, aware.below(TOLERABLE), f"holds: less than {TOLERABLE:g}",
+            aware.below(TOLERABLE), f"holds: less than {TOLERABLE:g}",
         ),
-        _finding(
+        gain.finding(
             f"{label}: what training with {AWARE:g} gains at {AWARE:g}",
             f"extends tolerance to {AWARE:g}", "R", AICAS,
-            gain, gain.above(0.0), "holds: more than 0",
+            gain.above(0.0), "holds: more than 0",
         ),
         *(_overfit(measured, trained, 0.0) for trained in TRAINED[1:]),
         _overfit(measured, AWARE, TRAINED[1]),
@@ -127,26 +127,11 @@ def _overfit(measured: Measured, trained: float, rate: float) -> Finding:
     """Whether a network trained with more errors than it meets is worse than a matched one."""
     loss = measured.less((rate, rate), (trained, rate))
     met = f"at {rate:g}" if rate else "without errors"
-    return _finding(
+    return loss.finding(
         f"{LABELS[measured.name]}: what training with {trained:g} costs {met}",
         "fully connected networks lose accuracy below their rate", "3P", OTHERS,
-        loss, loss.above(0.0), "holds: more than 0, against a network trained at the rate it meets",
+        loss.above(0.0), "holds: more than 0, against a network trained at the rate it meets",
     )  # fmt: skip
-
-
-def _finding(
-    quantity: str,
-    published: str,
-    tag: str,
-    source: str,
-    found: Difference,
-    verdict: str,
-    meaning: str,
-) -> Finding:
-    note = f"{meaning}; {found.spread}"
-    return Finding(
-        quantity, published, tag, source, found.mean, found.interval, found.n, note, verdict
-    )
 
 
 def _accuracies(measured: Measured) -> Table:
@@ -155,8 +140,7 @@ def _accuracies(measured: Measured) -> Table:
         cells = []
         for trained in TRAINED:
             each = [found.mean() for found in measured.correct(trained, rate)]
-            limits = f"{percent(min(each))} to {percent(max(each))}"
-            cells.append(f"{percent(float(np.mean(each)))} ({limits})")
+            cells.append(spread(each))
         rows.append((f"{rate:g}", *cells))
     columns = ("tested at", *(f"trained at {trained:g}" for trained in TRAINED))
     return Table(

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..model.planes import Accumulate, Generator
 from ..model.recipe import Recipe
-from ._networks import Bench, Difference, bench, compare, percent, recipe
+from ._networks import Bench, Difference, bench, compare, recipe, spread
 from ._report import Finding, Job, Report, Table, plot
 from ._shown import FIXED, Shown, measure, results
 
@@ -168,9 +168,9 @@ def _findings(measured: Measured) -> Iterator[Finding]:
     for count in measured.size.presentations[:3]:
         for way in WAYS[1:] if count > 1 else WAYS[1:2]:  # at P = 1 they are the same
             gain = measured.less(way, "grey", count)
-            yield _finding(
+            yield gain.finding(
                 f"{label}, P = {count}: what training {LABELS[way]} gains over {LABELS['grey']}",
-                "training has to be adapted", "R", ACCESS, gain, gain.above(0.0),
+                "training has to be adapted", "R", ACCESS, gain.above(0.0),
                 "holds: more than 0",
             )  # fmt: skip
     limits = {count: ("-", "-", "this project's aim", limit) for count, limit in WANTED.items()}
@@ -180,7 +180,7 @@ def _findings(measured: Measured) -> Iterator[Finding]:
         if lost is not None:
             quantity = f"{label}, P = {count}: accuracy lost to stochastic inputs, {LABELS['same']}"
             verdict, meaning = lost.below(limit), f"holds: less than {limit:g}"
-            yield _finding(quantity, published, tag, source, lost, verdict, meaning)
+            yield lost.finding(quantity, published, tag, source, verdict, meaning)
 
 
 def _cost(measured: Measured, place: Accumulate) -> Finding:
@@ -196,26 +196,8 @@ def _cost(measured: Measured, place: Accumulate) -> Finding:
     return Finding(quantity, published, "R", ACCESS, "none of those that were trained with")
 
 
-def _finding(
-    quantity: str,
-    published: str,
-    tag: str,
-    source: str,
-    found: Difference,
-    verdict: str,
-    meaning: str,
-) -> Finding:
-    note = f"{meaning}; {found.spread}"
-    return Finding(
-        quantity, published, tag, source, found.mean, found.interval, found.n, note, verdict
-    )
-
-
 def _cell(found: Sequence[np.ndarray] | None) -> str | None:
-    if found is None:
-        return None
-    each = [values.mean() for values in found]
-    return f"{percent(float(np.mean(each)))} ({percent(min(each))} to {percent(max(each))})"
+    return None if found is None else spread([values.mean() for values in found])
 
 
 def _accuracies(measured: Measured) -> Table:

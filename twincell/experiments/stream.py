@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.data import load
-from ._learning import Results, Training, exported, exports, paired, spread, train_all
+from ._learning import Results, Training, exported, exports, paired, train_all
+from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Fashion-MNIST in 60 pieces, with and without metaplasticity"
@@ -98,16 +99,14 @@ def _findings(found: Results, size: Size) -> list[Finding]:
     open_share = paired(_final(found, WHOLE), plain)
     closed = gain.mean / open_share.mean if open_share.mean > 0 else float("nan")
     return [
-        Finding(
+        gain.finding(
             f"{size.label} in {size.pieces} pieces: what m = {size.metas[-1]:g} gains",
             "metaplasticity learns from streams what it would from the whole set", "CODE", NATURE,
-            gain.mean, gain.interval, gain.n, f"holds: more than 0; {gain.spread}",
-            gain.above(0.0),
+            gain.above(0.0), "holds: more than 0",
         ),
-        Finding(
+        left.finding(
             f"the whole set at once less the stream with m = {size.metas[-1]:g}", "little", "CODE",
-            NATURE, left.mean, left.interval, left.n, f"holds: less than 0.02; {left.spread}",
-            left.below(0.02),
+            NATURE, left.below(0.02), "holds: less than 0.02",
         ),
         Finding(
             "share of the gap between stream and whole set that metaplasticity closes", "-", "-",

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.data import load
-from ._learning import Results, Training, exported, exports, paired, spread, train_all
-from ._networks import Difference
+from ._learning import Results, Training, exported, exports, paired, train_all
+from ._networks import Difference, spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
@@ -167,15 +167,14 @@ def _findings(found: Results) -> list[Finding]:
     rows_ = [
         (f"what removing device-to-device variability gains over removing {other}, the next",
          "device-to-device variability is the most detrimental", "R", claim, claim.above(0.0),
-         "more than 0"),
+         "holds: more than 0"),
         ("ideal device less full model", "-", "-", both, "", ""),
         *((f"what removing {name} gains", "-", "-", each, "", "") for name, each in gains.items()),
         *((f"what {name} alone costs the ideal device", "-", "-", _cost(found, name), "", "")
           for name in IMPERFECTIONS),
     ]  # fmt: skip
     return [
-        Finding(quantity, published, tag, TED, each.mean, each.interval, each.n,
-                f"holds: {meaning}; {each.spread}" if meaning else each.spread, verdict)
+        each.finding(quantity, published, tag, TED, verdict, meaning)
         for quantity, published, tag, each, verdict, meaning in rows_
     ]  # fmt: skip
 
