@@ -71,11 +71,16 @@ def jump_columns(index: int, exponent: int = _JUMP) -> tuple[int, ...]:
     GF(2). The default exponent leads from the start of one image to that of the next."""
     if exponent == 0:
         return tuple(step_register(index, 1 << bit) for bit in range(32))
-    half = jump_columns(index, exponent - 1)
-    return tuple(_apply(half, column) for column in half)
+    return twice(jump_columns(index, exponent - 1))
 
 
-def _apply(columns: tuple[int, ...], value: int) -> int:
+def twice(columns: tuple[int, ...]) -> tuple[int, ...]:
+    """The columns of a matrix over GF(2) times itself."""
+    return tuple(apply(columns, column) for column in columns)
+
+
+def apply(columns: tuple[int, ...], value: int) -> int:
+    """A matrix over GF(2), as columns, times the bits of a value."""
     result = 0
     for bit, column in enumerate(columns):
         if value >> bit & 1:
@@ -101,7 +106,7 @@ def start_of_image(first: Registers, image: int) -> Registers:
     for index, (_, _, mask, _) in enumerate(_TAUS88):
         for bit in range(image.bit_length()):
             if image >> bit & 1:
-                registers[index] = _apply(jump_columns(index, _JUMP + bit), registers[index])
+                registers[index] = apply(jump_columns(index, _JUMP + bit), registers[index])
         registers[index] &= mask
     return registers[0], registers[1], registers[2]
 

@@ -31,7 +31,7 @@ from functools import cache
 import numpy as np
 from numba import njit
 
-from .generators import mix
+from .generators import apply, mix, twice
 
 WIDTH = 31
 MASK = (1 << WIDTH) - 1
@@ -106,16 +106,7 @@ def _jump(exponent: int) -> tuple[int, ...]:
     """What each bit of the start register becomes after ``2^exponent`` images."""
     if exponent == 0:
         return tuple(start_step(1 << bit) for bit in range(WIDTH))
-    half = _jump(exponent - 1)
-    return tuple(_apply(half, column) for column in half)
-
-
-def _apply(columns: tuple[int, ...], value: int) -> int:
-    result = 0
-    for bit, column in enumerate(columns):
-        if value >> bit & 1:
-            result ^= column
-    return result
+    return twice(_jump(exponent - 1))
 
 
 def start_register(seed: int, image: int = 0) -> int:
@@ -123,7 +114,7 @@ def start_register(seed: int, image: int = 0) -> int:
     register = mix(seed) & MASK or 1
     for bit in range(image.bit_length()):
         if image >> bit & 1:
-            register = _apply(_jump(bit), register)
+            register = apply(_jump(bit), register)
     return register
 
 
