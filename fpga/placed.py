@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """An emulator sized for a board, and its pins there."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +15,7 @@ from ..model.graph import Graph
 from . import uart
 from .buffer import BlockStore
 from .clocks import PlatformClock
+from .instrument import StoreFactory
 from .memory import memories
 from .spram import SpramStore
 from .targets import Board, BoardError
@@ -67,7 +67,7 @@ class Sized:
     @cached_property
     def emulator(self) -> Emulator:
         """The hardware."""
-        return _emulator(self.board, self.graph, self.plan, self.clocks_per_bit, self.fit.slots)
+        return emulator(self.board, self.graph, self.plan, self.clocks_per_bit, self.fit.slots)
 
 
 def size(board: Board, graph: Graph, lanes: int | None = None) -> Sized:
@@ -105,20 +105,29 @@ def _counted(board: Board, graph: Graph, lanes: int) -> tuple[Plan, int, int]:
     """A plan, the block RAMs of its emulator without the image buffer, and the images that the
     rest of the memory holds."""
     planned = plan(graph, Budget(lanes=lanes, clock=board.clock))
-    emulator = _emulator(board, graph, planned, 4, 1)
-    found = memories(emulator)
+    made = emulator(board, graph, planned, 4, 1)
+    found = memories(made)
     ram = board.device.ram
     taken = sum(ram.blocks(each.rows, each.width) for each in found if "store" not in each.path)
     free = ram.count - taken
     words = board.device.single_port or (ram.words(free) if free > 0 else 0)
-    return planned, taken, words // emulator.instrument.image_words if free >= 0 else 0
+    return planned, taken, words // made.instrument.image_words if free >= 0 else 0
 
 
-def _emulator(board: Board, graph: Graph, planned: Plan, divider: int, slots: int) -> Emulator:
-    store: Callable = SpramStore if board.device.single_port else BlockStore
+def emulator(
+    board: Board,
+    graph: Graph,
+    planned: Plan,
+    clocks_per_bit: int,
+    slots: int,
+    *,
+    store: StoreFactory | None = None,
+) -> Emulator:
+    """The hardware for a board; ``store`` makes another image buffer than the board's."""
     arrays = EmulatedArrays(wear=board.programmings)
     network = Network(graph, planned, loadable=True, arrays=arrays)
-    return Emulator(network, clocks_per_bit=divider, slots=slots, store=store)
+    store = store or (SpramStore if board.device.single_port else BlockStore)
+    return Emulator(network, clocks_per_bit=clocks_per_bit, slots=slots, store=store)
 
 
 class OnBoard(Elaboratable):

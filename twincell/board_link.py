@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .fpga import flow, placed, targets
+from .fpga.buffer import BlockStore
 from .fpga.description import FILE, Description, DescriptionError, describe
 from .fpga.host.board import Board
 from .fpga.host.experiment import Experiment
@@ -15,9 +16,6 @@ from .fpga.host.ports import uart_port
 from .fpga.host.session import LinkError, Session
 from .fpga.host.transport import PipeTransport, SerialTransport, Transport
 from .fpga.targets import BoardError
-from .fpga.top import Emulator
-from .hw.arrays.emulated import EmulatedArrays
-from .hw.network import Network
 from .hw.verilog import emit
 from .model import store
 from .model.graph import Graph
@@ -57,10 +55,10 @@ class Machine:
         not be this build.
         """
         sized = placed.size(self.board, self.graph, self.lanes)
-        arrays = EmulatedArrays(wear=self.board.programmings)
-        network = Network(self.graph, sized.plan, loadable=True, arrays=arrays)
         divider = SIMULATED_CLOCKS_PER_BIT
-        top = Emulator(network, clocks_per_bit=divider, slots=sized.fit.slots)
+        top = placed.emulator(
+            self.board, self.graph, sized.plan, divider, sized.fit.slots, store=BlockStore
+        )
         about = describe(
             top.instrument, board=self.board.name, clock=self.about.clock, clocks_per_bit=divider
         )
@@ -101,17 +99,32 @@ def machine(board: str, net: str | None = None, lanes: int | None = None) -> Mac
         return Machine(targets.board(about.board), graph, name, about, lanes)
 
 
+@dataclass(frozen=True)
+class Way:
+    """How a board is reached: a port, a USB bridge's serial number, or in simulation."""
+
+    port: str | None = None
+    serial: str | None = None
+    simulate: bool = False
+
+
 @contextmanager
-def opened(
-    machine: Machine, *, port: str | None, serial: str | None, simulate: bool
-) -> Iterator[Transport]:
-    """The way to the board: its port, the one found by its USB bridge, or its simulated twin.
+def measuring(machine: Machine, way: Way) -> Iterator[Experiment]:
+    """What measures on a board.
 
     Raises ``UsageError`` when it is not clear which board is meant, and ``OSError``.
     """
-    if simulate and (port or serial):
+    timeout = {"timeout": SIMULATED_TIMEOUT} if way.simulate else {}
+    with _opened(machine, way) as transport:
+        yield Experiment(Board(Session(transport, **timeout), machine.about, machine.graph))
+
+
+@contextmanager
+def _opened(machine: Machine, way: Way) -> Iterator[Transport]:
+    """The board's port, the one found by its USB bridge, or its simulated twin."""
+    if way.simulate and (way.port or way.serial):
         raise UsageError("A simulated board has no port; leave out --simulate, or the port")
-    if simulate:
+    if way.simulate:
         with (
             tempfile.TemporaryDirectory(prefix="twincell-") as folder,
             failures(),
@@ -120,7 +133,8 @@ def opened(
             yield transport
         return
     with failures():
-        transport = SerialTransport(port or found_port(machine, serial), int(machine.about.baud))
+        port = way.port or found_port(machine, way.serial)
+        transport = SerialTransport(port, int(machine.about.baud))
     with failures(), transport:
         yield transport
 
@@ -131,12 +145,6 @@ def found_port(machine: Machine, serial: str | None) -> str:
 
     with failures():
         return uart_port(machine.board, list_ports.comports(), serial)
-
-
-def experiment(machine: Machine, transport: Transport, *, simulate: bool) -> Experiment:
-    """What measures on a board."""
-    timeout = {"timeout": SIMULATED_TIMEOUT} if simulate else {}
-    return Experiment(Board(Session(transport, **timeout), machine.about, machine.graph))
 
 
 @contextmanager

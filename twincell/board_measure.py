@@ -3,13 +3,13 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
 from . import board_link
-from .board_link import Machine, Mismatch
+from .board_link import Machine, Mismatch, Way
 from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
@@ -23,15 +23,6 @@ from .sweeps.tasks import Job, Outcome, Task, map_seed
 AT_ONCE = 128  # maps of a sweep for which images are sent once, when a board does not hold all
 BITS = 10  # of a byte on the line
 WRITING, READING = 0.95, 0.75  # of the line's bytes are words; docs/link.md
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a board is reached: a port, a USB bridge's serial number, or in simulation."""
-
-    port: str | None = None
-    serial: str | None = None
-    simulate: bool = False
 
 
 def run(
@@ -52,10 +43,7 @@ def run(
     errors = injection.errors(machine.graph)
     shown, labels = _images(machine, images, injection.seed, dataset, data)
     start = time.perf_counter()
-    with board_link.opened(
-        machine, port=way.port, serial=way.serial, simulate=way.simulate
-    ) as transport:
-        bench = board_link.experiment(machine, transport, simulate=way.simulate)
+    with board_link.measuring(machine, way) as bench:
         (found,) = bench.measure(shown, [errors], progress=progress)
     seconds = time.perf_counter() - start
     accuracy = None if labels is None else float((found.labels == labels).mean())
@@ -147,10 +135,7 @@ def measured_sweep(
     Its table is that of the same sweep in software. Raises :class:`Mismatch` at the first map of
     which anything is not as predicted.
     """
-    with board_link.opened(
-        machine, port=way.port, serial=way.serial, simulate=way.simulate
-    ) as transport:
-        bench = board_link.experiment(machine, transport, simulate=way.simulate)
+    with board_link.measuring(machine, way) as bench:
         found = sweep(
             machine.net,
             directory,

@@ -50,7 +50,7 @@ def run(
     from . import board_link, board_measure
 
     machine = board_link.machine(board, net, lanes)
-    way = board_measure.Way(port, serial, simulate)
+    way = board_link.Way(port, serial, simulate)
     injection = Injection(ber, transient, device, errors, seed)
     if dry_run:
         plan = board_measure.planned(machine, way, images, injection)
@@ -111,7 +111,7 @@ def sweep(
         with working("sweep") as progress:
             result, bench = board_measure.measured_sweep(
                 machine,
-                board_measure.Way(port, serial, simulate),
+                board_link.Way(port, serial, simulate),
                 out,
                 **grid,
                 maps=maps,
