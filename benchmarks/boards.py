@@ -15,7 +15,8 @@ from pathlib import Path
 
 from area_tools import BUILD, RESULTS, versions
 
-from twincell import api
+from twincell import api, board_link
+from twincell.board_measure import projected_sweep
 from twincell.fpga import flow, placed
 from twincell.fpga.description import FILE
 from twincell.fpga.targets import BOARDS
@@ -33,8 +34,6 @@ TOOLS = (
 )
 # A sweep of 10,000 images at 10 rates with 10 error maps each, see `projection`.
 SWEEP_IMAGES, SWEEP_RATES, SWEEP_MAPS = 10_000, 10, 10
-BITS_PER_BYTE = 10  # on a UART
-FRAME = 60 * 4, 60 * 4 + 22  # bytes of a full frame's words, and on the line with its answer
 
 
 def built(name: str, out: Path) -> dict:
@@ -48,25 +47,15 @@ def built(name: str, out: Path) -> dict:
     second = {path.name: path.read_bytes() for path in (out / name).iterdir()}
     if first != second or FILE not in first:
         raise FlowError(f"Two builds for {name} differ")
-    about = flow.description(sized)
-    return asdict(report) | {"lanes": sized.plan.lanes, "sweep": projection(report, about)}
+    return asdict(report) | {"lanes": sized.plan.lanes, "sweep": projection(name)}
 
 
-def projection(report: flow.Report, about) -> dict:
-    """Seconds that a sweep would take: computed from cycles and the link's rate, not measured.
-
-    Every map writes the word lines and the settings of the read errors of all arrays; the images
-    pass through the buffer in parts, each part under all maps; every result comes back.
-    """
-    byte = BITS_PER_BYTE * FRAME[1] / FRAME[0] / about.baud
-    runs = SWEEP_RATES * SWEEP_MAPS
-    parts = -(-SWEEP_IMAGES // about.capacity.slots)
-    lines = sum(4 * target.rows * target.words for target in about.targets)
+def projection(name: str) -> dict:
+    """Seconds that a sweep would take: computed from cycles and the link's rate, not measured."""
+    machine, runs = board_link.machine(name), SWEEP_RATES * SWEEP_MAPS
     return {
-        "images": SWEEP_IMAGES * byte * about.image_words * 4,
-        "maps": parts * runs * byte * lines,
-        "results": runs * SWEEP_IMAGES * byte * about.results.words * 4,
-        "network": runs * SWEEP_IMAGES / report.images_per_second,
+        kind: projected_sweep(machine, SWEEP_IMAGES, runs, programmed)["projected_seconds"]
+        for kind, programmed in (("read_errors", 0), ("persistent_errors", runs))
     }
 
 
@@ -96,17 +85,15 @@ def markdown(results: dict) -> str:
         "",
         f"A sweep of {SWEEP_IMAGES:,} images at {SWEEP_RATES} rates with {SWEEP_MAPS} error maps "
         "each, as a **projection** from",
-        "cycles and the link's rate (no board was attached), in hours: images sent once, word",
-        "lines and settings of every map for every part of the images that the board holds,",
-        "results read back, and the network itself.",
+        "cycles and the link's rate (no board was attached), in hours, as made by",
+        "`twincell board sweep --dry-run`: of read errors, whose settings are sent for every map,",
+        "and of persistent errors, for which all word lines are.",
         "",
-        "| board | images | maps | results | network |",
-        "|---|---|---|---|---|",
+        "| board | read errors | persistent errors |",
+        "|---|---|---|",
     ]
     for name, e in results["boards"].items():
-        hours = [
-            f"{e['sweep'][what] / 3600:.2g}" for what in ("images", "maps", "results", "network")
-        ]
+        hours = [f"{seconds / 3600:.2g}" for seconds in e["sweep"].values()]
         lines.append(f"| {name} | {' | '.join(hours)} |")
     return "\n".join([*lines, ""])
 
