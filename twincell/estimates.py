@@ -159,10 +159,9 @@ _COLOURS = {
 
 def plot(report: dict, path: Path) -> None:
     """Writes area and energy of each layer by part as stacked bars, SVG."""
-    import io
+    from matplotlib.figure import Figure  # takes a second to import
 
-    import matplotlib as mpl  # takes a second to import
-    from matplotlib.figure import Figure
+    from .plots import svg
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     names = [layer["name"] for layer in report["layers"]]
@@ -181,11 +180,7 @@ def plot(report: dict, path: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].legend(frameon=False)
     figure.suptitle(f"{report['network']}, {report['cell']}, {report['node_nm']} nm")
-    # Without a salt matplotlib draws the identifiers in an SVG at random.
-    with mpl.rc_context({"svg.hashsalt": "twincell"}):
-        text = io.BytesIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
-    files.write_bytes(path, text.getvalue())
+    files.write_bytes(path, svg(figure))
 
 
 __all__ = ["CELL", "NODE", "SynthesisError", "estimate", "plot", "shown"]

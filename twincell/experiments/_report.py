@@ -11,11 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from jinja2 import Environment, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
+
+from ..plots import svg
 
 CONFIDENCE = 0.99
 TAGS = {
@@ -142,10 +143,8 @@ def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
     for path, content in pages.items():
         path.write_text(content, encoding="utf-8")
     plots = [folder / f"{plot}.svg" for plot in report.plots]
-    # Without a salt matplotlib draws the identifiers in an SVG at random.
-    with mpl.rc_context({"svg.hashsalt": "twincell", "svg.fonttype": "none"}):
-        for path, figure in zip(plots, report.plots.values(), strict=True):
-            figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+    for path, figure in zip(plots, report.plots.values(), strict=True):
+        path.write_bytes(svg(figure))
     return [*pages, *plots]
 
 

@@ -6,10 +6,10 @@ import io
 import json
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from ..model.files import write_bytes
+from ..plots import svg
 from .sweep import Measured, Sweep
 
 
@@ -17,11 +17,7 @@ def write(sweep: Sweep, folder: Path) -> None:
     """Writes ``sweep.json``, ``sweep.csv`` and ``sweep.svg``."""
     write_bytes(folder / "sweep.json", (json.dumps(sweep.as_dict(), indent=2) + "\n").encode())
     write_bytes(folder / "sweep.csv", table(sweep).encode())
-    # Without a salt matplotlib draws the identifiers in an SVG at random.
-    with mpl.rc_context({"svg.hashsalt": "twincell", "svg.fonttype": "none"}):
-        image = io.BytesIO()
-        plot(sweep).savefig(image, format="svg", metadata={"Date": None, "Creator": None})
-    write_bytes(folder / "sweep.svg", image.getvalue())
+    write_bytes(folder / "sweep.svg", svg(plot(sweep)))
 
 
 def table(sweep: Sweep) -> str:
