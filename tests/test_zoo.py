@@ -35,14 +35,14 @@ def test_the_record_is_what_the_network_does(name):
     needs_data(name)
     record = json.loads((ZOO / f"{name}.json").read_text())
     graph = api.load(name)
-    data = networks.test_set(name, graph)
-    assert data is not None and record["data"] == data.name
+    data = networks.first_images(name, graph)
+    assert data.labels is not None and record["data"] == data.source
     assert record["network"] == graph.name == name and record["digest"] == store.digest(graph)
-    right = integer.labels(integer.scores(graph, data.test_images)) == data.test_labels
+    right = integer.labels(integer.scores(graph, data.pixels)) == data.labels
     assert (record["correct"], record["test_images"]) == (right.sum(), len(right))
     for each in record.get("presentations", ()):
-        scores = integer.scores(graph, data.test_images, presentations=each["presentations"])
-        assert each["correct"] == (integer.labels(scores) == data.test_labels).sum()
+        scores = integer.scores(graph, data.pixels, presentations=each["presentations"])
+        assert each["correct"] == (integer.labels(scores) == data.labels).sum()
     interval = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, method="wilson")
     assert np.allclose(record["wilson_95"], [interval.low, interval.high])
 

@@ -25,8 +25,10 @@ from .model import error_store
 from .model.graph import Graph
 from .model.recipe import Recipe
 from .networks import UsageError, load, recipe_path, zoo
+from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
-from .verification import Progress, Verification, verify
+from .verification import verify
+from .verified import Verification
 
 __all__ = [
     "ARRAYS",

@@ -13,9 +13,8 @@ from .board_link import Machine, Mismatch, Way
 from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
-from .model.data import Dataset
 from .model.errors import ErrorMap
-from .networks import UsageError, random_images, test_set
+from .networks import first_images
 from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
@@ -41,12 +40,14 @@ def run(
     ``UsageError`` for what does not go together, and for a board that does not answer.
     """
     errors = injection.errors(machine.graph)
-    shown, labels = _images(machine, images, injection.seed, dataset, data)
+    shown = first_images(
+        machine.net, machine.graph, images, dataset=dataset, directory=data, seed=injection.seed
+    )
     start = time.perf_counter()
     with board_link.measuring(machine, way) as bench:
-        (found,) = bench.measure(shown, [errors], progress=progress)
+        (found,) = bench.measure(shown.pixels, [errors], progress=progress)
     seconds = time.perf_counter() - start
-    accuracy = None if labels is None else float((found.labels == labels).mean())
+    accuracy = shown.accuracy(found.labels)
     return _report(machine, way, injection, errors, found, bench, accuracy, seconds), found.exact
 
 
@@ -184,18 +185,6 @@ def difference(found: Measured) -> str:
         f"{found.mismatches} of {len(found.labels)} images differ; flips {found.flips} of "
         f"{found.expected_flips}, reads {found.reads} of {found.expected_reads} predicted"
     )
-
-
-def _images(
-    machine: Machine, count: int, seed: int, dataset: str | None, data: Path | None
-) -> tuple[np.ndarray, np.ndarray | None]:
-    found: Dataset | None = test_set(machine.net, machine.graph, dataset=dataset, directory=data)
-    if found is None:
-        return random_images(machine.graph, count, seed), None
-    available = len(found.test_images)
-    if count > available:
-        raise UsageError(f"{found.name} has 1 to {available} test images, not {count}")
-    return found.test_images[:count], found.test_labels[:count]
 
 
 def _report(

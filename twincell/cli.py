@@ -27,9 +27,9 @@ from .model.data import DataError
 from .model.recipe import RecipeError
 from .networks import UsageError
 from .progress import working
+from .request import PAUSES, SIMULATORS
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
-from .verification import PAUSES, SIMULATORS
 
 FAILURES = (
     BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,

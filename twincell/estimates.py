@@ -17,8 +17,7 @@ from .hw.estimate.synthesis import Part, SynthesisError
 from .hw.network import Network
 from .hw.plan import Budget
 from .model import files
-from .model.graph import Graph
-from .networks import UsageError, load, test_set
+from .networks import UsageError, first_images, load
 from .reports import pairs, table
 
 NODE, CELL = 130, "rram-2t2r"
@@ -48,7 +47,7 @@ def estimate(
         ``hardware.ARRAYS``
     node, cell, entries : of the technology, and a file that replaces entries of the table
     images : test images on which activity is measured; by default it is assumed
-    dataset, data : whose images they are, see :func:`.networks.test_set`
+    dataset, data : whose images they are, see :func:`.networks.first_images`
     presentations : of a stochastic input, by default its first number; the hardware that is
         estimated supports it alone
     synthesize : count the network's own logic with Yosys, which takes minutes for a large one
@@ -67,8 +66,10 @@ def estimate(
     plan = planned(graph, budget, array).shown(presentations)
     measured = None
     if images is not None:
-        shown = _images(net, graph, images, dataset, data)
-        measured = activity.measure(graph, plan, shown, presentations)
+        shown = first_images(net, graph, images, dataset=dataset, directory=data)
+        if shown.labels is None:
+            raise UsageError(f"{graph.name} has no data set of its own: name one with --dataset")
+        measured = activity.measure(graph, plan, shown.pixels, presentations)
     cells = None
     if synthesize or liberty is not None:
         make = sensed_array if array == "sensed" else arrays_of(array, None)
@@ -83,17 +84,6 @@ def estimate(
         synthesis=cells,
         library="generic" if liberty is None else liberty.name,
     )
-
-
-def _images(
-    net: str | Path, graph: Graph, count: int, dataset: str | None, data: Path | None
-) -> np.ndarray:
-    if count < 1:
-        raise UsageError(f"Activity is measured on one image at least, not {count}")
-    found = test_set(net, graph, dataset=dataset, directory=data)
-    if found is None:
-        raise UsageError(f"{graph.name} has no data set of its own: name one with --dataset")
-    return found.test_images[:count]
 
 
 # --- what is shown ------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Networks by file or by name from the zoo, and the images that belong to them."""
 
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -38,15 +39,62 @@ def load(net: str | Path) -> Graph:
     return store.load(network_path(net))
 
 
-def test_set(
-    net: str | Path, graph: Graph, *, dataset: str | None = None, directory: Path | None = None
-) -> Dataset | None:
-    """The data set that belongs to a network, in its input's shape.
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Images for a network, with their labels if there are any, and where they come from.
 
-    ``dataset`` is one of ``data.NAMES``; by default what the recipe beside the network's file
-    says. ``None`` is returned for ``random`` images, and by default where there is no recipe.
-    Raises ``UsageError`` for an unknown set, and for one whose pixels do not fit the input.
+    Parameters
+    ----------
+    pixels : (images, *shape of the input)
+    labels : (images,)
+    source : the data set's name, or ``random``
     """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None
+    source: str
+
+    def accuracy(self, found: np.ndarray) -> float | None:
+        """The share of images that were labelled rightly, by labels ``found`` (images,)."""
+        return None if self.labels is None else float((found == self.labels).mean())
+
+
+def first_images(
+    net: str | Path,
+    graph: Graph,
+    count: int | None = None,
+    *,
+    dataset: str | None = None,
+    directory: Path | None = None,
+    seed: int = 0,
+) -> Images:
+    """The first ``count`` of a network's test images, by default all; or random ones.
+
+    Parameters
+    ----------
+    net, graph : the network
+    dataset : one of ``data.NAMES``, or ``random``; by default what the recipe beside the network's
+        file says, and ``random`` where there is no recipe
+    directory : of data sets, else that of ``TWINCELL_DATA``
+    seed : of random images, of which there are 100 by default
+
+    Raises ``UsageError`` for an unknown set, for one whose pixels do not fit the input, and for
+    more images than it has.
+    """
+    found = _test_set(net, graph, dataset, directory)
+    available = None if found is None else len(found.test_images)
+    if count is not None and not 1 <= count <= (available or count):
+        allowed = "at least 1" if found is None else f"1 to {available} of {found.name}"
+        raise UsageError(f"The number of test images is {allowed}, not {count}")
+    if found is None:
+        return Images(_random_images(graph, count or 100, seed), None, RANDOM)
+    return Images(found.test_images[:count], found.test_labels[:count], found.name)
+
+
+def _test_set(
+    net: str | Path, graph: Graph, dataset: str | None, directory: Path | None
+) -> Dataset | None:
+    """The data set in the input's shape; ``None`` stands for random images."""
     beside = network_path(net).with_suffix(".toml")
     recipe = Recipe.read(beside) if beside.is_file() else None
     dataset = dataset or (recipe.data if recipe else RANDOM)
@@ -64,7 +112,7 @@ def test_set(
     return found
 
 
-def random_images(graph: Graph, count: int, seed: int) -> np.ndarray:
+def _random_images(graph: Graph, count: int, seed: int) -> np.ndarray:
     """Seeded images over the whole range of pixels; the first two are all least and all most."""
     most = (1 << graph.input.planes.bits) - 1
     images = np.random.default_rng(seed).integers(0, most + 1, (count, *graph.input.shape))

@@ -17,7 +17,7 @@ from .model.graph import Graph, Value
 from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node
 from .model.planes import Stochastic
 from .sweeps.sweep import Sweep
-from .verification import Verification
+from .verified import Verification
 
 
 def put(report: Mapping, shown: RenderableType, as_json: bool) -> None:

@@ -78,7 +78,7 @@ def test_the_icebreakers_netlist_answers_as_the_reference(tmp_path):
     graph = networks.load(chosen.network)
     sized = placed.size(chosen, graph)
     netlist(sized, tmp_path)
-    images = networks.test_set(chosen.network, graph).test_images[:20]
+    images = networks.first_images(chosen.network, graph, 20).pixels
     errors = ErrorMap.draw(graph, 3, persistent=0.02, transient=0.01)
     about = flow.description(sized)
     with (

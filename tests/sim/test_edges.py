@@ -90,7 +90,7 @@ def test_digits_have_the_scores_of_the_reference(tmp_path):
     graph = api.load("digits-mlp")
     digits = Wrapped(graph, api.plan(graph), tmp_path)
     api.build(graph, tmp_path, edge="axi")
-    images = networks.test_set("digits-mlp", graph).test_images[:40]
+    images = networks.first_images("digits-mlp", graph, 40).pixels
     vectors = {
         "packets": digits.codec.encode(images),
         "lengths": np.full(40, 64),

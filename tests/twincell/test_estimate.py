@@ -61,7 +61,7 @@ def test_table(command):
         (["--node", "7"], "The table has no node '7'"),
         (["--cell", "dram"], "The table has no cell 'dram'"),
         (["--table", "none.toml"], "none.toml is no table"),
-        (["--images", "0"], "one image at least, not 0"),
+        (["--images", "0"], "1 to 360 of digits, not 0"),
         (["--first-layer", "wide"], "The first layer is serial or parallel, not 'wide'"),
         (["--presentations", "3"], "supports no presentations, not 3"),
         (["--liberty", "none.lib"], "There is no Liberty file none.lib"),

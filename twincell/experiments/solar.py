@@ -15,7 +15,7 @@ from ..hw.chip.design import REFERENCE
 from ..hw.plan import Budget
 from ..model.draws import MOST_RATE
 from ..model.integer import Interpreter
-from ..networks import load, test_set
+from ..networks import first_images, load
 from ..sweeps.sweep import Sweep
 from ._margins import auc, auc_interval, margins
 from ._networks import Bench, bench, compare, percent, recipe
@@ -153,11 +153,11 @@ def _drops(curves: list[Sweep]) -> tuple[np.ndarray, np.ndarray, int]:
 
 def _turned(made: Bench, network: Path, found: Sweep) -> Turned:
     graph = load(network)
-    images = test_set(network, graph, directory=made.job.data)
-    assert images is not None  # the recipe is beside the network
-    scores = Interpreter(graph).scores(images.test_images)
+    images = first_images(network, graph, directory=made.job.data)
+    assert images.labels is not None  # the recipe is beside the network
+    scores = Interpreter(graph).scores(images.pixels)
     clean = found.correct[0][0] == 1
-    values = margins(scores[clean], images.test_labels[clean])
+    values = margins(scores[clean], images.labels[clean])
     return Turned(values, found.correct[1][:, clean] == 0)
 
 

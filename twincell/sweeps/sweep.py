@@ -13,10 +13,9 @@ import numpy as np
 
 from ..hw.plan import Budget, plan
 from ..model import store
-from ..model.data import Dataset
 from ..model.graph import Graph
 from ..model.reads import ReadOrder
-from ..networks import UsageError, load, test_set
+from ..networks import Images, UsageError, first_images, load
 from ..progress import Progress
 from . import workers as crews
 from .intervals import LEVEL, two_way
@@ -125,7 +124,7 @@ def sweep(
     ber, transient, device, knob : see :func:`.points.points`
     maps : error maps of each point
     images : how many of the test images, from the first; by default all
-    dataset, data : which images, and where their files are; see :func:`.networks.test_set`
+    dataset, data : which images, and where their files are; see :func:`.networks.first_images`
     seed : of all errors, 0 to 2^64 - 1
     budget : of the plan whose order of reads the read errors follow
     workers : processes; by default one a core, and 1 does it in this process
@@ -139,10 +138,10 @@ def sweep(
     grid = points(ber, transient, device, knob)
     _check_numbers(maps, workers, dask, seed)
     graph = load(net)
-    shown = _images(net, graph, images, dataset, data)
+    shown = first_images(net, graph, images, dataset=dataset, directory=data)
     if order is None and any(point.rates(graph).transient for point in grid):
         order = plan(graph, budget).read_order
-    job, description = _job(graph, shown, images, grid, seed, order)
+    job, description = _job(graph, shown, grid, seed, order)
     crew = crew or partial(_outcomes, count=workers, dask=dask)
     start = time.perf_counter()
     with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
@@ -155,7 +154,7 @@ def sweep(
     found = Sweep(
         network=graph.name,
         digest=store.digest(graph),
-        dataset=shown.name,
+        dataset=shown.source,
         seed=seed,
         key=job.key,
         knob=knob[0] if knob else None,
@@ -201,30 +200,19 @@ def _maps(point: Point, maps: int) -> int:
     return 1 if point.clean else maps
 
 
-def _images(
-    net: str | Path, graph: Graph, count: int | None, dataset: str | None, data: Path | None
-) -> Dataset:
-    """The labelled test images; raises ``UsageError`` when there are not ``count`` that fit."""
-    found = test_set(net, graph, dataset=dataset, directory=data)
-    if found is None:
-        raise UsageError("A sweep needs labelled images: give --dataset with the name of a set")
-    available = len(found.test_images)
-    if count is not None and not 1 <= count <= available:
-        raise UsageError(f"{found.name} has 1 to {available} test images, not {count}")
-    return found
-
-
 def _job(
     graph: Graph,
-    data: Dataset,
-    count: int | None,
+    shown: Images,
     grid: Sequence[Point],
     seed: int,
     order: ReadOrder | None,
 ) -> tuple[Job, dict]:
-    """What the workers share, and the plain data that decide their outcomes."""
-    images = np.ascontiguousarray(data.test_images[:count])
-    labels = data.test_labels[:count].astype(np.int64)
+    """What the workers share, and the plain data that decide their outcomes; raises ``UsageError``
+    for images without labels."""
+    if shown.labels is None:
+        raise UsageError("A sweep needs labelled images: give --dataset with the name of a set")
+    images = np.ascontiguousarray(shown.pixels)
+    labels = shown.labels.astype(np.int64)
     rates = tuple(point.rates(graph) for point in grid)
     if order is None or not any(each.transient for each in rates):
         order = ReadOrder.logical(graph)  # and it decides nothing

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The command line of a verification asks for the same verification."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from twincell import api
+from twincell.hw.plan import Budget
+from twincell.injection import Injection
+from twincell.networks import UsageError
+from twincell.request import Request
+
+PLAIN = {
+    "net": "digits-mlp", "simulator": "native", "budget": Budget(), "dataset": None,
+    "directory": None, "array": "digital", "injection": Injection(), "presentations": None,
+    "pauses": "none", "seed": 0,
+}  # fmt: skip
+OTHERS = [
+    {},
+    {"simulator": "icarus", "dataset": "random", "directory": Path("a b"), "pauses": "both"},
+    {"presentations": 3, "seed": 9, "injection": Injection(seed=9)},
+    {"budget": Budget(lanes=30, arrangement=("rows", "columns"), first_layer="parallel")},
+    {"budget": Budget(images_per_second=2500.0, clock=25e6, arrangement="rows")},
+    {"array": "emulated", "injection": Injection(ber=1e-3, transient=2e-2, stuck=0.1)},
+    {"array": "macro", "injection": Injection(device="rram-weak")},
+    {"array": "digital", "injection": Injection(file=Path("some errors"))},
+]
+
+
+@pytest.mark.parametrize("changed", OTHERS)
+def test_the_command_asks_for_the_same(twincell, changed, monkeypatch):
+    asked = Request(**PLAIN | changed)
+    words = shlex.split(asked.command(7, errors=asked.injection != Injection()))
+    seen = {}
+
+    def verify(net, images, **options):
+        seen.update(options, net=net, images=images)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(api, "verify", verify)
+    assert twincell(*words[1:])[0] == 2
+    seen.pop("progress")
+    assert seen.pop("images") == 7
+    seen["array"] = seen["array"] or "digital"
+    assert seen == vars(asked)
+
+
+@pytest.mark.parametrize("wrong", [{"simulator": "vcs"}, {"pauses": "long"}])
+def test_choices_are_named(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(UsageError, match=rf"^The {name} is one of .*, not '{value}'$"):
+        Request(**PLAIN | wrong)
