@@ -211,7 +211,7 @@ class _Run:
         loss, correct = 0.0, 0
         for index, batch in enumerate(batches[:steps]):
             self.optimizer.param_groups[0]["lr"] = _rate(options, number + index / steps)
-            inputs = distort(images[batch].float(), self.recipe.augmentation, draws)
+            inputs = distort(images.index_select(0, batch).float(), self.recipe.augmentation, draws)
             step = number * steps + index
             with self._erring(step):
                 step_loss, step_correct = self._step(inputs.flatten(1), labels[batch], step)

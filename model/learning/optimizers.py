@@ -9,7 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -29,22 +31,57 @@ class _Adam(Optimizer):
             raise ValueError(f"eps must be positive, not {eps!r}")
         super().__init__(groups, defaults)
 
-    def _moments(self, values: Tensor, gradient: Tensor, group: dict) -> tuple[Tensor, Tensor, int]:
-        """Both moments after this gradient, and the number of steps."""
-        state, (first, second) = self.state[values], group["betas"]
+    def _arrays(self, values: Tensor, gradient: Tensor) -> tuple[int, list[np.ndarray]]:
+        """The number of this step; ``gradient`` and both moments, flat."""
+        state = self.state[values]
         if not state:
             state["step"] = 0
             state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(values) for _ in "mv")
         state["step"] += 1
-        state["exp_avg"].mul_(first).add_(gradient, alpha=1 - first)
-        state["exp_avg_sq"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        return state["exp_avg"], state["exp_avg_sq"], state["step"]
+        kept = gradient.contiguous(), state["exp_avg"], state["exp_avg_sq"]
+        return state["step"], [each.view(-1).numpy() for each in kept]
 
     def _corrected(self, values: Tensor, gradient: Tensor, group: dict) -> Tensor:
         """Adam's step ``-lr m^ / (sqrt(v^) + eps)`` with corrected moments m^ and v^."""
-        m, v, step = self._moments(values, gradient, group)
+        step, arrays = self._arrays(values, gradient)
         first, second = (1 - beta**step for beta in group["betas"])
-        return -group["lr"] * (m / first) / ((v / second).sqrt() + group["eps"])
+        change = torch.empty_like(values)
+        numbers = _numbers(change, group, group["lr"] / first, 1 / math.sqrt(second))
+        _fill_steps(*arrays, numbers, change.view(-1).numpy())
+        return change
+
+
+def _numbers(values: Tensor, group: dict, rate: float, scale: float) -> tuple[np.floating, ...]:
+    """What :func:`_normalized` takes, in the type of ``values``: wider numbers would make all
+    arithmetic wider."""
+    kind = values.new_empty(()).numpy().dtype.type
+    first, second = group["betas"]
+    return tuple(map(kind, (first, 1 - first, second, 1 - second, rate, scale, group["eps"])))
+
+
+@njit(inline="always", error_model="numpy")
+def _normalized(gradient, index, m, v, numbers):
+    """Both moments after ``gradient``, and the step ``-rate m / (scale sqrt(v) + eps)``."""
+    first, new_first, second, new_second, rate, scale, eps = numbers
+    m[index] = first * m[index] + new_first * gradient
+    v[index] = second * v[index] + new_second * (gradient * gradient)
+    return -rate * m[index] / (math.sqrt(v[index]) * scale + eps)
+
+
+@njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _fill_steps(gradient, m, v, numbers, steps):
+    for index in range(len(steps)):
+        steps[index] = _normalized(gradient[index], index, m, v, numbers)
+
+
+@njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _move_gated(gradient, m, v, numbers, decay, tanh, values):
+    """Moves ``values``; steps towards zero are shortened by ``1 - tanh^2``."""
+    for index in range(len(values)):
+        value = values[index]
+        step = _normalized(gradient[index] + decay * value, index, m, v, numbers)
+        back = ((value > 0) & (m[index] > 0)) | ((value < 0) & (m[index] < 0))
+        values[index] += step - tanh[index] * tanh[index] * step if back else step
 
 
 class PulseAdam(_Adam):
@@ -165,13 +202,14 @@ class MetaplasticAdam(_Adam):
                     self._move(values, values.grad, group)
 
     def _move(self, values: Tensor, gradient: Tensor, group: dict) -> None:
-        m, v, step = self._moments(values, gradient + group["decay"] * values, group)
+        step, arrays = self._arrays(values, gradient)
         first, second = (1 - beta**step for beta in group["betas"])
-        change = -group["lr"] * math.sqrt(second) / first * m / (v.sqrt() + group["eps"])
-        if values.dim() > 1:
-            back = values.sign() * m > 0
-            change = torch.where(back, consolidation(group["meta"], values) * change, change)
-        values += change
+        numbers = _numbers(values, group, group["lr"] * math.sqrt(second) / first, 1.0)
+        gated = values.dim() > 1 and group["meta"]
+        tanh = values.mul(group["meta"]).tanh_() if gated else torch.zeros_like(values)
+        decay = type(numbers[0])(group["decay"])
+        flat = (each.detach().view(-1).numpy() for each in (tanh, values))
+        _move_gated(*arrays, numbers, decay, *flat)
 
 
 def consolidation(meta: float, latent: Tensor) -> Tensor:
