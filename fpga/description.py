@@ -94,6 +94,7 @@ class Reads(_Part):
     lanes: int
     neurons: int
     by_neuron: bool
+    whole: bool
 
 
 class ResultAt(_Part):

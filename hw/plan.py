@@ -241,7 +241,8 @@ class LayerPlan:
     def array_reads(self) -> ArrayReads:
         """The order in which the array is read."""
         by_neuron = self.arrangement is Arrangement.COLUMNS
-        return ArrayReads(self.node, self.inputs, self.outputs, self.lanes, self.neurons, by_neuron)
+        size = (self.inputs, self.outputs, self.lanes, self.neurons)
+        return ArrayReads(self.node, *size, by_neuron, self.parallel)
 
     def column(self, neuron: int, lane: int) -> int:
         """The column on which a neuron of the group meets an input of the read."""

@@ -34,7 +34,9 @@ class Noise:
     def __init__(self, errors: LayerErrors, reads: ArrayReads):
         self.start = errors.start
         self.table = gap_table(errors.rate)
-        self.reads = (reads.inputs, reads.outputs, reads.lanes, reads.neurons, reads.by_neuron)
+        self.reads = (
+            reads.inputs, reads.outputs, reads.lanes, reads.neurons, reads.by_neuron, reads.whole
+        )  # fmt: skip
         self.flips: list[int] = []  # of each call: a list, because threads append to it safely
 
 

@@ -12,7 +12,8 @@ class ArrayReads:
     """In which order the array of one dense layer or head is read for an image.
 
     A read covers ``lanes`` inputs of ``neurons`` neurons. Reads go through the folds of the inputs
-    within the planes, the heaviest first, within the groups of neurons.
+    within the planes, the heaviest first, within the groups of neurons; :attr:`whole` pixels take
+    one read for all planes, in which every column is shown a 1.
 
     Parameters
     ----------
@@ -20,6 +21,8 @@ class ArrayReads:
     inputs, outputs : of the node
     lanes, neurons : of a read
     by_neuron : a read's columns go neuron by neuron (inputs on columns), else input by input
+    whole : a read serves all planes, as it latches what is stored; else a plane, as it latches
+        whether that agrees
     """
 
     node: int
@@ -28,6 +31,7 @@ class ArrayReads:
     lanes: int
     neurons: int
     by_neuron: bool = True
+    whole: bool = False
 
     @property
     def folds(self) -> int:
@@ -39,10 +43,15 @@ class ArrayReads:
         """Groups of neurons."""
         return -(-self.outputs // self.neurons)
 
+    def steps(self, planes: int) -> int:
+        """Reads of a word line for a vector of so many planes."""
+        return 1 if self.whole else planes
+
     def bits(self, planes: int, ternary: bool) -> int:
-        """Latched bits of an image."""
+        """Latched bits of a vector."""
         lines = 2 if ternary else 1
-        return self.groups * planes * self.folds * self.lanes * self.neurons * lines
+        reads = self.groups * self.steps(planes) * self.folds
+        return reads * self.lanes * self.neurons * lines
 
 
 @dataclass(frozen=True)

@@ -216,7 +216,7 @@ class Reference:
         errors, reads = self._noise[index]
         signed, flat = self._weights[index], planes.flatten(2)
         ternary = self.graph.nodes[index].weights.ternary
-        shape = (reads.groups, len(weights), reads.folds, 2 if ternary else 1)
+        shape = (reads.groups, reads.steps(len(weights)), reads.folds, 2 if ternary else 1)
         columns = (reads.neurons, reads.lanes) if reads.by_neuron else (reads.lanes, reads.neurons)
         order = np.array(plane_order(weights))
         bits = reads.bits(len(weights), ternary)
@@ -235,15 +235,19 @@ class Reference:
                 torch.from_numpy(part[real]).to(self.device)
                 for part in (neuron, source, line, order[step])
             )
-            product = flat[row, plane, source] * signed[neuron, source]
+            shown = flat[row, plane, source]
+            factor = torch.tensor(weights, device=self.device)[plane]
+            if reads.whole:  # every column is shown a 1, and counts the pixel
+                pixel = torch.tensor(weights, dtype=flat.dtype, device=self.device) @ flat[row]
+                shown, factor = torch.ones_like(shown), pixel[source]
+            product = shown * signed[neuron, source]
             if ternary:
                 # Agree is the line 0 and disagree the line 1, of opposite sides of the sum.
                 side = 1 - 2 * line
                 change = torch.where(product == side, -side, side)
             else:
                 change = -2 * product
-            weight = torch.tensor(weights, device=self.device)[plane]
-            sums[row].index_add_(0, neuron, (change * weight).to(sums.dtype))
+            sums[row].index_add_(0, neuron, (change * factor).to(sums.dtype))
 
     def _conv(
         self, node: Conv, weights: Tensor, values: Tensor, total: int, variant: int

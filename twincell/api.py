@@ -108,7 +108,6 @@ def build(
     errors = (injection or Injection()).errors(graph)
     array = hardware.array_kind(array, errors)
     made = hardware.planned(graph, budget, array)
-    hardware.check_reads(made, errors)
     built = build_edged(
         hardware.sensed(graph, errors),
         made,

@@ -48,18 +48,6 @@ def arrays_of(array: str, errors: ErrorMap | None) -> ArrayFactory | None:
     return EmulatedArrays(errors) if array == "emulated" else None
 
 
-def check_reads(plan: Plan, errors: ErrorMap | None) -> None:
-    """Raises ``UsageError`` for read errors of a layer of whole pixels: one wrong bit of a read is
-    there all bits of a product, which no reference computes."""
-    rates = {} if errors is None else {node: each.rate for node, each in errors.layers.items()}
-    for layer in plan.layers:
-        if layer.parallel and rates.get(layer.node):
-            raise UsageError(
-                f"{layer.name} takes whole pixels, where read errors are not supported; "
-                "use --first-layer serial"
-            )
-
-
 def sensed(graph: Graph, errors: ErrorMap | None) -> Graph:
     """The graph as its memory shows it."""
     return graph if errors is None else errors.sensed(graph)
@@ -79,7 +67,6 @@ def simulated(
     of a macro has read errors in files, which are of one number of presentations.
     """
     plan, macro = planned(graph, budget, array), array == "macro"
-    check_reads(plan, errors)
     if macro:
         plan = plan.shown(presentations)
     arrays = arrays_of(array, errors if macro else None)

@@ -16,10 +16,10 @@ from twincell.model.errors import ErrorMap
 from twincell.model.planes import Binary, FixedPoint
 
 
-def _case(bits: int, ternary: bool, arrangement: str, seed: int = 1):
+def _case(bits: int, ternary: bool, arrangement: str, first_layer: str = "serial", seed: int = 1):
     rng = np.random.default_rng(seed)
     graph = mlp(rng, [23, 14, 9, 5], Binary() if bits == 1 else FixedPoint(bits), ternary)
-    planned = plan(graph, Budget(lanes=60, arrangement=arrangement))
+    planned = plan(graph, Budget(lanes=60, arrangement=arrangement, first_layer=first_layer))
     nodes = [layer.node for layer in planned.layers]
     rates = dict(zip(nodes, (0.02, 0.001, 0.1), strict=True))
     errors = ErrorMap.draw(graph, 5, persistent=0.01, transient=rates)
@@ -28,9 +28,9 @@ def _case(bits: int, ternary: bool, arrangement: str, seed: int = 1):
 
 @pytest.mark.parametrize("arrangement", ["columns", "rows"])
 @pytest.mark.parametrize("ternary", [False, True])
-@pytest.mark.parametrize("bits", [1, 3])
-def test_scores_with_read_errors(bits, ternary, arrangement):
-    graph, planned, errors, images = _case(bits, ternary, arrangement)
+@pytest.mark.parametrize(("bits", "first_layer"), [(1, "serial"), (3, "serial"), (3, "parallel")])
+def test_scores_with_read_errors(bits, first_layer, ternary, arrangement):
+    graph, planned, errors, images = _case(bits, ternary, arrangement, first_layer)
     network = Network(errors.sensed(graph), planned, arrays=EmulatedArrays(errors))
     observed = run(network, images, pauses="both" if ternary else "none")
     wanted = integer.scores(graph, images, errors=errors, order=planned.read_order)

@@ -10,17 +10,20 @@ from twincell.model.errors import ErrorMap, LayerErrors
 from twincell.model.generators import error_positions, gap_table, start_of_image
 from twincell.model.graph import Graph
 from twincell.model.nodes import Dense, Head, Weights
+from twincell.model.planes import FixedPoint
 from twincell.model.reads import ArrayReads, ReadOrder
 
 
 def random_order(rng: np.random.Generator, graph: Graph) -> ReadOrder:
-    """Any folding of each dense layer, either arrangement."""
+    """Any folding of each dense layer, either arrangement, pixels by planes or whole."""
     arrays = []
+    pixels = isinstance(graph.input.planes, FixedPoint)
     for index, node in enumerate(graph.nodes):
         if isinstance(node, Dense | Head):
             n, m = node.weights.fan_in, node.weights.outputs
             lanes, neurons = int(rng.integers(1, n + 1)), int(rng.integers(1, m + 1))
-            arrays.append(ArrayReads(index, n, m, lanes, neurons, bool(rng.integers(2))))
+            by_neuron, whole = bool(rng.integers(2)), pixels and not arrays and rng.integers(2) == 1
+            arrays.append(ArrayReads(index, n, m, lanes, neurons, by_neuron, whole))
     return ReadOrder(tuple(arrays))
 
 
@@ -92,10 +95,9 @@ def _count(
     """Plane-weighted agreeing and disagreeing synapses of each neuron, and the bits latched."""
     agree, disagree = (np.zeros(reads.outputs, dtype=int) for _ in range(2))
     heaviest_first = sorted(range(len(shown)), key=lambda k: -plane_weights[k])
+    steps = [heaviest_first] if reads.whole else [[k] for k in heaviest_first]
     latched = 0
-    for group, k, fold in itertools.product(
-        range(reads.groups), heaviest_first, range(reads.folds)
-    ):
+    for group, step, fold in itertools.product(range(reads.groups), steps, range(reads.folds)):
         inside, outside = range(reads.neurons), range(reads.lanes)
         if not reads.by_neuron:
             inside, outside = outside, inside
@@ -105,7 +107,7 @@ def _count(
         for column, (neuron, source) in enumerate(cells):
             if neuron >= reads.outputs or source >= reads.inputs:
                 continue
-            x = shown[k][source]
+            x = 1 if reads.whole else shown[step[0]][source]
             same = int(weights.sign[neuron, source] == x)
             if weights.active is None:
                 lines = [same, 1 - same]
@@ -118,8 +120,9 @@ def _count(
                     line ^ (latched + column + columns * which in wrong)
                     for which, line in enumerate(lines)
                 ]
-            if lines[0] != lines[1]:
-                agree[neuron] += plane_weights[k] * lines[0]
-                disagree[neuron] += plane_weights[k] * lines[1]
+            for k in step if lines[0] != lines[1] else ():
+                other = int(reads.whole and not shown[k][source])
+                agree[neuron] += plane_weights[k] * lines[other]
+                disagree[neuron] += plane_weights[k] * lines[1 - other]
         latched += columns * (2 if weights.ternary else 1)
     return agree, disagree, latched

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from twincell import api, estimates
 from twincell.cli import app
 from twincell.hw.plan import Budget
-from twincell.networks import UsageError
 
 
 @pytest.fixture
@@ -83,23 +82,21 @@ def test_no_torch_is_imported():
     assert done.returncode == 0, done.stderr
 
 
-def test_read_errors_of_whole_pixels_are_refused(tmp_path):
-    budget = Budget(lanes=200, first_layer="parallel")
-    injection = api.Injection(transient=0.01)
-    with pytest.raises(UsageError, match="takes whole pixels, where read errors"):
-        api.build(api.load("digits-mlp"), tmp_path, budget, array="emulated", injection=injection)
-    with pytest.raises(UsageError, match="use --first-layer serial"):
-        api.verify("digits-mlp", 2, budget=budget, injection=injection)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("array", ["digital", "macro"])
-def test_whole_pixels_verify(array):
-    result = api.verify(
-        "digits-mlp", 60, budget=Budget(lanes=400, first_layer="parallel"), array=array
-    )
-    assert result.mismatches == 0
-    assert result.cycles_per_image == result.planned_cycles_per_image
+@pytest.mark.parametrize(
+    ("array", "injection"),
+    [
+        ("digital", api.Injection(ber=0.01)),
+        ("emulated", api.Injection(ber=0.01, transient=0.02)),
+        ("macro", api.Injection()),
+        ("macro", api.Injection(transient=0.02)),
+    ],
+)
+def test_whole_pixels_verify(array, injection):
+    budget = Budget(lanes=400, first_layer="parallel")
+    options = {"budget": budget, "array": array, "injection": injection}
+    result = api.verify("digits-mlp", 60, simulator="native", **options)
+    assert result.mismatches == 0 and result.as_planned is not False
 
 
 @pytest.mark.slow
