@@ -5,12 +5,17 @@ A consolidation adds a penalty to the loss of later tasks. The binary layers' we
 compares, so its gradient reaches the latent weights straight through; batch-norm is left out.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ..generators import mix
+from ..layers import BinaryLinear, ScoreHead
 from .networks import binary_layers
+
+_AT_ONCE = 500  # images of the Fisher information
 
 
 class Consolidation:
@@ -19,6 +24,9 @@ class Consolidation:
     def penalty(self, network: nn.Module) -> Tensor | None:
         """What is added to the loss, or ``None``."""
         return None
+
+    def add_gradient(self, network: nn.Module) -> None:
+        """Adds the penalty's gradient to those of the latent weights, which have one."""
 
     def before_step(self, network: nn.Module) -> None:
         """Called when the gradients are those of the task's loss alone, and before the step."""
@@ -78,6 +86,17 @@ class _Quadratic(Consolidation):
             weights = layer.weights()
             total = total + (weights * (importance * weights - 2 * pull)).sum()
         return self.scale * self.strength * total
+
+    @torch.no_grad()
+    def add_gradient(self, network: nn.Module) -> None:
+        if not self.importance:
+            return
+        force = 2 * self.scale * self.strength
+        layers = binary_layers(network)
+        for layer, importance, pull in zip(layers, self.importance, self.pull, strict=True):
+            assert layer.latent.grad is not None
+            layer.latent.grad.addcmul_(importance, layer.weights(), value=force)
+            layer.latent.grad.sub_(pull, alpha=force)
 
     def state_dict(self):
         return {name: list(getattr(self, name)) for name in ("importance", "pull", "constant")}
@@ -141,19 +160,44 @@ def fisher_information(network: nn.Module, images: Tensor, labels: Tensor) -> li
     norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not all(norm.track_running_stats for norm in norms):
         raise ValueError("The Fisher information of single images needs running statistics")
-    layers = binary_layers(network)
+    layers, training = binary_layers(network), network.training
     found = [torch.zeros_like(layer.latent) for layer in layers]
-    training = network.training
+    hooks = [
+        layer.register_forward_hook(_squares(total))
+        for layer, total in zip(layers, found, strict=True)
+    ]
     network.eval()
-    for image, label in zip(images, labels, strict=True):
-        network.zero_grad()
-        functional.cross_entropy(network(image[None]), label[None].long()).backward()
-        for total, layer in zip(found, layers, strict=True):
-            assert layer.latent.grad is not None
-            total += layer.latent.grad**2 / len(images)
+    try:
+        for batch, its_labels in zip(images.split(_AT_ONCE), labels.split(_AT_ONCE), strict=True):
+            logits = network(batch)
+            functional.cross_entropy(logits, its_labels.long(), reduction="sum").backward()
+    finally:
+        for hook in hooks:
+            hook.remove()
     network.zero_grad()
     network.train(training)
+    for total in found:
+        total /= len(images)
     return found
+
+
+def _squares(total: Tensor) -> Callable[[BinaryLinear, tuple[Tensor, ...], Tensor], None]:
+    """A hook that adds to ``total`` the squared gradients of a layer's weights, image by image.
+
+    An image's gradient is an outer product, that of the sums times the inputs, and its square the
+    product of their squares.
+    """
+
+    def hook(layer: BinaryLinear, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        squared = inputs[0].detach() ** 2
+        scale = layer.log_scale.detach().exp() if isinstance(layer, ScoreHead) else 1.0
+
+        def add(gradient: Tensor) -> None:
+            total.addmm_(((scale * gradient) ** 2).T, squared)
+
+        output.register_hook(add)
+
+    return hook
 
 
 class SynapticIntelligence(_Quadratic):

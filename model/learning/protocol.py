@@ -17,6 +17,7 @@ from .consolidation import Consolidation
 from .tasks import Task
 
 CHECKPOINT = "learning.pt"
+_LEAST = {"epochs": 1, "batch": 2, "seed": 0, "halve_every": 0, "test_every": 1}
 _TEST_BATCH = 10_000  # of a test; without running statistics, batch-norm sees so many images
 
 
@@ -33,6 +34,7 @@ class Protocol:
     task_norm : whether each task is tested with the batch-norm it ended with (and with the offsets
         of a score head), else with the latest
     halve_every : epochs of a task after which the rate of the weights is halved; 0 for never
+    test_every : epochs of a task after which tasks are tested; its last one is always
     """
 
     epochs: int
@@ -41,9 +43,10 @@ class Protocol:
     fresh_optimizer: bool = True
     task_norm: bool = True
     halve_every: int = 0
+    test_every: int = 1
 
     def __post_init__(self):
-        for name, least in (("epochs", 1), ("batch", 2), ("seed", 0), ("halve_every", 0)):
+        for name, least in _LEAST.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be an integer from {least}, not {value!r}")
@@ -52,7 +55,8 @@ class Protocol:
 @dataclass(frozen=True)
 class Epoch:
     """What one pass measured: the mean loss, penalties left out, and the test accuracies of this
-    and all earlier tasks. ``task`` counts from 0, ``number`` from 1 within the task."""
+    and all earlier tasks, none where the protocol does not test. ``task`` counts from 0, ``number``
+    from 1 within the task."""
 
     task: int
     number: int
@@ -163,11 +167,14 @@ class _Run:
             self.optimizer = self.make(self.network)
         self._schedule(number)
         loss = self._train(self.tasks[index], index, number)
-        if number + 1 == self.protocol.epochs:
+        last = number + 1 == self.protocol.epochs
+        if last:
             task = self.tasks[index]
             self.consolidation.end_task(self.network, task.train_images, task.train_labels)
             self.norms.append(_norm_state(self.network))
-        self.history.append(Epoch(index, number + 1, loss, self._test(index)))
+        tested = last or (number + 1) % self.protocol.test_every == 0
+        found = self._test(index) if tested else ()
+        self.history.append(Epoch(index, number + 1, loss, found))
 
     def _schedule(self, number: int) -> None:
         every = self.protocol.halve_every
@@ -182,7 +189,10 @@ class _Run:
         self.network.train()
         total = 0.0
         for batch in order.split(self.protocol.batch)[:steps]:
-            total += self._step(task.train_images[batch], task.train_labels[batch]) / steps
+            images, labels = (
+                each.index_select(0, batch) for each in (task.train_images, task.train_labels)
+            )
+            total += self._step(images, labels) / steps
         return total
 
     def _step(self, images: Tensor, labels: Tensor) -> float:
@@ -190,22 +200,27 @@ class _Run:
         loss = functional.cross_entropy(self.network(images), labels)
         loss.backward()
         self.consolidation.before_step(self.network)
-        if (penalty := self.consolidation.penalty(self.network)) is not None:
-            penalty.backward()
+        self.consolidation.add_gradient(self.network)
         self.optimizer.step()
         self.consolidation.after_step(self.network)
         return loss.item()
 
     def _test(self, index: int) -> tuple[float, ...]:
-        """The accuracies of all tasks up to ``index``, each with its batch-norm."""
-        current, found = _norm_state(self.network), []
-        for earlier in range(index + 1):
-            if self.protocol.task_norm and earlier < len(self.norms):
-                self.network.load_state_dict(self.norms[earlier], strict=False)
-            task = self.tasks[earlier]
-            found.append(accuracy(self.network, task.test_images, task.test_labels))
-        self.network.load_state_dict(current, strict=False)
-        return tuple(found)
+        """The accuracies of all tasks up to ``index``, each with its batch-norm.
+
+        Pieces of a stream have the same test images: with the same batch-norm they are tested once.
+        """
+        latest, found = _norm_state(self.network), {}
+        places = []
+        for earlier, task in enumerate(self.tasks[: index + 1]):
+            own = self.protocol.task_norm and earlier < len(self.norms)
+            place = earlier if own else None, id(task.test_images), id(task.test_labels)
+            if place not in found:
+                self.network.load_state_dict(self.norms[earlier] if own else latest, strict=False)
+                found[place] = accuracy(self.network, task.test_images, task.test_labels)
+            places.append(place)
+        self.network.load_state_dict(latest, strict=False)
+        return tuple(found[place] for place in places)
 
     def state(self) -> dict:
         """All that a later run needs to continue."""

@@ -65,10 +65,10 @@ class LearningDevice(Knobs, ABC):
 
     def pulses(self, update: Tensor) -> Tensor:
         """Signed pulses of a real update, float64: above 0 for BL, below 0 for BLb."""
-        pulses = update.to(torch.float64)
+        pulses = update.to(torch.float64, copy=True)
         if self.limited:
-            pulses = pulses.clamp(-self.limit, self.limit)
-        return pulses.round() if self.rounded else pulses
+            pulses.clamp_(-self.limit, self.limit)
+        return pulses.round_() if self.rounded else pulses
 
 
 class Memory(nn.Module, ABC):
@@ -136,11 +136,11 @@ class Memory(nn.Module, ABC):
     def update(self, update: Tensor) -> Tensor:
         """Turns a real update (shape) into pulses, gives them, and returns them signed, float64."""
         pulses = self.device.pulses(update)
-        moved = update != 0
-        self.updates += moved.sum()
-        self.silent += (moved & (pulses == 0)).sum()
+        moved = update.count_nonzero()
+        self.updates += moved
+        self.silent += moved - pulses.count_nonzero()
         if self.device.limited:
-            self.clamped += (update.abs() > self.device.limit).sum()
+            self.clamped += (update.abs() > self.device.limit).count_nonzero()
         self.pulse(pulses)
         return pulses
 
@@ -148,10 +148,12 @@ class Memory(nn.Module, ABC):
         """Gives signed pulses (shape) as they are: positive ones to BL, negative ones to BLb."""
         if tuple(pulses.shape) != self.shape:
             raise ValueError(f"Pulses of shape {tuple(pulses.shape)} for synapses {self.shape}")
-        if not pulses.isfinite().all():
-            raise ValueError("Pulses must be finite numbers")
         pulses = pulses.to(torch.float64)
-        counts = torch.stack([pulses.clamp(min=0), (-pulses).clamp(min=0)])
+        if not pulses.sum().isfinite():  # one pass where a look at each takes several
+            raise ValueError("Pulses must be finite numbers")
+        counts = torch.empty(2, *self.shape, dtype=torch.float64)
+        torch.clamp(pulses, min=0, out=counts[BL])
+        torch.sub(counts[BL], pulses, out=counts[BLB])
         self.pulses += counts
         self._pulse(counts)
 

@@ -23,12 +23,14 @@ number. Voltage and width of the pulse are not part of the model.
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ...devices.knobs import kinds, knob
 from .laws import Exponential, Law, LogNormal, Normal
 from .memory import LearningDevice, Memory
+from .pulsing import flip, give, powers_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,18 +100,21 @@ class WeakReset(LearningDevice):
 
         The off-diagonal elements of the n-th power of its transition matrix.
         """
-        both = self.telegraph_up + self.telegraph_down
-        if both == 0:
-            return torch.zeros_like(pulses)
-        both_ways = torch.tensor([self.telegraph_up, self.telegraph_down], dtype=torch.float64)
-        leaving = both_ways[high.to(torch.int64)]
-        return leaving / both * (1 - (1 - both) ** pulses)
+        up, down = self.telegraph_up, self.telegraph_down
+        powers = powers_of(1 - up - down)
+        pairs = zip(pulses.tolist(), high.tolist(), strict=True)
+        found = [flip(count, state, up, down, powers) for count, state in pairs]
+        return torch.tensor(found, dtype=torch.float64)
 
 
 def two_slopes(pulses: Tensor, slope: Tensor, knee: Tensor, tail: Tensor) -> Tensor:
     """``slope min(t, knee) + tail max(t - knee, 0)``: continuous, and never falling."""
     knee = knee.to(torch.float64)
     return slope * torch.minimum(pulses, knee) + tail * (pulses - knee).clamp(min=0)
+
+
+def _flat(*values: Tensor) -> tuple[np.ndarray, ...]:
+    return tuple(each.view(-1).numpy() for each in values)
 
 
 class WeakResetMemory(Memory):
@@ -160,46 +165,39 @@ class WeakResetMemory(Memory):
         """w_mean, float64 (2, *shape)."""
         return self.initial_shift + two_slopes(self.age, self.slope, self.knee, self.tail)
 
-    def _evaluate(self) -> None:
-        ln_ohm = self.initial_ohm.to(torch.float64).log() + self.mean()
-        if self.device.telegraph:
-            high, draws = self.high.view(-1).nonzero()[:, 0], self.streams["amplitudes"]
-            first, second = torch.rand(2, len(high), generator=draws, dtype=torch.float64)
-            self.telegraph.zero_()
-            self.telegraph.view(-1)[high] = first * second * self.bound.view(-1)[high]
-            ln_ohm += self.telegraph
-        if self.device.pink:
-            ln_ohm += self.pink
-        self.ln_ohm.copy_(ln_ohm)
-
     def _pulse(self, counts: Tensor) -> None:
-        before = self.age.floor()
-        self.age += counts
-        pulsed = counts.view(-1).nonzero()[:, 0]
-        if self.device.telegraph:
-            high = self.high.view(-1)[pulsed]
-            left = self.device.flips(counts.view(-1)[pulsed], high)
-            draws = torch.rand(left.shape, generator=self.streams["flips"], dtype=torch.float64)
-            self.high.view(-1)[pulsed] = high ^ (draws < left)
-        if self.device.pink:
-            shift = (self.age.floor() - before).view(-1)[pulsed]
-            self._shift(pulsed, shift.clamp(max=self.device.taps).to(torch.int64))
-        self._evaluate()
+        self._give(counts, everywhere=False)
 
-    def _shift(self, pulsed: Tensor, shift: Tensor) -> None:
-        """Shifts new uniform numbers into the filters of the devices ``pulsed`` (flat indices)."""
-        order = shift.argsort(stable=True)
-        pulsed, taps = pulsed[order], self.device.taps
-        history = self.history.view(-1, taps)
-        rows, start = history[pulsed], 0
-        for each, count in enumerate(torch.bincount(shift).tolist()):
-            same = rows[start : start + count]  # devices with equally many pulses, at once
-            fresh = torch.rand(count, each, generator=self.streams["pink"])
-            same.copy_(torch.cat([fresh, same[:, : taps - each]], dim=1))
-            start += count
-        history[pulsed] = rows
-        filtered = rows @ self.device.filter().to(torch.float32)
-        self.pink.view(-1)[pulsed] = self.device.pink_coupling * filtered.to(torch.float64)
+    def _evaluate(self) -> None:
+        self._give(torch.zeros_like(self.age), everywhere=True)
+
+    def _give(self, counts: Tensor, everywhere: bool) -> None:
+        device, none = self.device, torch.empty(0)
+        laws = self.initial_ohm, self.initial_shift, self.slope, self.knee, self.tail
+        chain = none.bool(), none, none.double()
+        if device.telegraph:
+            chain = self.high, self.bound, self.telegraph
+        filtered = none.view(0, device.taps), none.double()
+        if device.pink:
+            filtered = self.history.view(-1, device.taps), self.pink
+        give(
+            *_flat(counts), everywhere, *_flat(self.age), _flat(*laws), _flat(*chain),
+            (device.telegraph_up, device.telegraph_down),
+            (filtered[0].numpy(), *_flat(filtered[1])),
+            (device.pink_coupling * device.filter()).numpy(),
+            self._seeds(bool(counts.max() > 0)), *_flat(self.ln_ohm),
+        )  # fmt: skip
+
+    def _seeds(self, pulsed: bool) -> np.ndarray:
+        """Seeds of this update's flips, amplitudes and filters; only what happens draws one."""
+        device = self.device
+        happens = {"flips": device.telegraph and pulsed, "amplitudes": device.telegraph,
+                   "pink": device.pink and pulsed}  # fmt: skip
+        seeds = [
+            int(torch.randint(1 << 62, (), generator=self.streams[name])) if each else 0
+            for name, each in happens.items()
+        ]
+        return np.array(seeds, dtype=np.uint64)
 
     def _set(self, synapses: Tensor) -> None:
         chosen = synapses.expand(2, *self.shape)

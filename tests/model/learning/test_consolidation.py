@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from twincell.model.layers import Pixels
+from twincell.model.layers import Pixels, ScoreHead
+from twincell.model.learning import consolidation
 from twincell.model.learning.consolidation import (
     Consolidation,
     ElasticWeights,
@@ -36,7 +37,11 @@ def _latents(network):
     return [layer.latent for layer in binary_layers(network)]
 
 
-def test_fisher_information_is_the_mean_square_of_single_gradients(network):
+@pytest.mark.parametrize("head", [False, True])
+def test_fisher_information_is_the_mean_square_of_single_gradients(network, head, monkeypatch):
+    monkeypatch.setattr(consolidation, "_AT_ONCE", 5)  # the last batch is a partial one
+    if head:
+        network = nn.Sequential(*network[:-2], ScoreHead(5, 3))
     images, labels = _data(12)
     found = fisher_information(network, images, labels)
     assert network.training and all(w.grad is None for w in _latents(network))
@@ -65,6 +70,8 @@ def test_elastic_weights_pull_back_to_each_past_task(network):
     images, labels = _data()
     elastic = ElasticWeights(30.0, 1000)
     assert elastic.penalty(network) is None
+    elastic.add_gradient(network)
+    assert all(latent.grad is None for latent in _latents(network))
     past = []
     for task in range(2):
         _flip(network, task)
@@ -84,6 +91,10 @@ def test_elastic_weights_pull_back_to_each_past_task(network):
     for index, (found, layer) in enumerate(zip(gradients, binary_layers(network), strict=True)):
         expected = sum(30.0 * f[index] * (layer.stored() - a[index]) for f, a in past)
         assert torch.allclose(found, expected, rtol=1e-3, atol=1e-6)
+        layer.latent.grad = torch.full_like(layer.latent, 0.5)
+    elastic.add_gradient(network)
+    for found, layer in zip(gradients, binary_layers(network), strict=True):
+        assert torch.allclose(layer.latent.grad, found + 0.5, rtol=1e-4, atol=1e-5)
 
 
 def test_random_consolidation_shuffles_the_importances(network):

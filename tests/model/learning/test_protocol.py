@@ -11,6 +11,7 @@ from torch import nn
 from twincell.model.checkpoint import CheckpointError
 from twincell.model.data import Dataset
 from twincell.model.layers import Pixels
+from twincell.model.learning import protocol as protocol_module
 from twincell.model.learning.consolidation import ElasticWeights, SynapticIntelligence
 from twincell.model.learning.devices.weak_reset import WeakReset
 from twincell.model.learning.networks import normed_mlp
@@ -116,6 +117,35 @@ def test_each_task_is_tested_with_its_own_norm(bars):
         assert history.final()[1] == accuracy(network, second.test_images, second.test_labels)
         assert (history.final()[0] == latest) != own
     assert [e.loss for e in norms[True].epochs] == [e.loss for e in norms[False].epochs]
+
+
+def test_pieces_of_a_stream_are_tested_once(bars, monkeypatch):
+    tested = []
+
+    def count(network, images, labels):
+        tested.append(images)
+        return accuracy(network, images, labels)
+
+    monkeypatch.setattr(protocol_module, "accuracy", count)
+    once = Protocol(2, 25, fresh_optimizer=False, task_norm=False)
+    history = learn(_network(), _meta, stream(bars, 3, 1), once)
+    assert len(tested) == 6
+    assert [len(set(epoch.accuracies)) for epoch in history.epochs] == [1] * 6
+    assert [len(epoch.accuracies) for epoch in history.epochs] == [1, 1, 2, 2, 3, 3]
+    tested.clear()
+    each = learn(_network(), _meta, stream(bars, 3, 1), Protocol(2, 25))
+    assert len(tested) == 2 * (1 + 2 + 3)  # with batch-norms of their own they differ
+    assert len(set(each.final())) > 1
+
+
+def test_tasks_are_tested_as_often_as_asked(bars):
+    tasks = permuted(bars, 2, 1)
+    always, seldom = (
+        learn(_network(), _meta, tasks, Protocol(5, 25, test_every=every)) for every in (1, 2)
+    )
+    expected = [epoch.accuracies if epoch.number in (2, 4, 5) else () for epoch in always.epochs]
+    assert [epoch.accuracies for epoch in seldom.epochs] == expected
+    assert seldom.matrix() == always.matrix()
 
 
 def test_rates_of_weights_halve_and_each_task_has_its_optimizer(bars):
