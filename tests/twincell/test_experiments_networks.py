@@ -248,16 +248,32 @@ def test_a_second_run_repeats_nothing_and_writes_the_same(quick, tmp_path):
 
 def test_a_training_that_was_stopped_continues(tmp_path):
     given = recipe("tolerance-quick")
-    whole = Bench(Job(True), tmp_path / "whole", 5).train(given).read_bytes()
+    (whole,) = Bench(Job(True), tmp_path / "whole", 5).train([given])
 
     def stop(done, total):
         if done == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Bench(Job(True, progress=stop), tmp_path / "parts", 5).train(given)
+        Bench(Job(True, progress=stop), tmp_path / "parts", 5).train([given])
     assert (tmp_path / "parts" / given.name / "checkpoint.pt").is_file()
     seen = []
     job = Job(True, progress=lambda done, total: seen.append(done))
-    assert Bench(job, tmp_path / "parts", 5).train(given).read_bytes() == whole
+    (network,) = Bench(job, tmp_path / "parts", 5).train([given])
+    assert network.read_bytes() == whole.read_bytes()
     assert len(seen) == 4 and seen[-1] == 5  # three epochs, and those of the first run
+
+
+def _mark(trained, folder):
+    (folder / "mark").write_text(trained.recipe.name)
+
+
+@pytest.mark.slow
+def test_other_processes_train_the_same_networks(tmp_path):
+    given, seen = [recipe("tolerance-quick", number) for number in range(3)], []
+    here = Bench(Job(True), tmp_path / "here", 15).train(given)
+    job = Job(False, progress=lambda done, total: seen.append(done))
+    there = Bench(job, tmp_path / "there", 15).train(given, _mark)
+    assert [path.read_bytes() for path in here] == [path.read_bytes() for path in there]
+    assert [(path.parent / "mark").read_text() for path in there] == [each.name for each in given]
+    assert seen == list(range(1, 16))

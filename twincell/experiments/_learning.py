@@ -1,18 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Trainings of the experiments about learning: many of them, on all cores, each resumable.
+"""Trainings of the experiments about learning, each resumable.
 
 An experiment names its *cases*, such as a device or a strength of metaplasticity, and trains each
-with several seeds. A training is a process with one thread that leaves ``result.json`` in a folder
-of its own; until then a checkpoint lies there, from which the next run of the experiment continues.
+with several seeds. A training leaves ``result.json`` in a folder of its own; until then a
+checkpoint lies there, from which the next run of the experiment continues.
 """
 
 import json
-import multiprocessing
-import os
 import re
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,7 +20,8 @@ import numpy as np
 from scipy import stats
 
 from ..model.files import write_bytes
-from ._networks import Difference, one_thread
+from ._networks import Difference
+from ._pool import finish
 from ._report import CONFIDENCE, Job, Table
 
 if TYPE_CHECKING:
@@ -47,6 +45,7 @@ class Training:
     quick : whether it belongs to a quick run
     data : directory of data sets
     folder : of checkpoint and result
+    epochs : of the training
     """
 
     module: str
@@ -55,21 +54,24 @@ class Training:
     quick: bool
     data: Path | None
     folder: Path
+    epochs: int
 
     @property
     def result(self) -> Path:
         """The file that is there when the training is over."""
         return self.folder / RESULT
 
+    @property
+    def done(self) -> bool:
+        """Whether the training is over."""
+        return self.result.is_file()
+
     def run(self, progress: Callable[[], None]) -> None:
-        """Trains, unless that was done; ``progress`` is called after each epoch."""
-        if self.result.is_file():
-            return
+        """Trains; ``progress`` is called after each epoch."""
         from ..model.learning.protocol import CHECKPOINT
 
         experiment = import_module(self.module)
-        with one_thread():
-            found = experiment.trained(self, lambda epoch: progress())
+        found = experiment.trained(self, lambda epoch: progress())
         write_bytes(self.result, (json.dumps(found) + "\n").encode())
         (self.folder / CHECKPOINT).unlink(missing_ok=True)  # tens of megabytes
 
@@ -91,56 +93,22 @@ def train_all(job: Job, module: str, cases: Sequence[str], seeds: int, epochs: i
     with kept as folder:
         root = Path(folder) / ("quick" if job.quick else "trainings")
         trainings = [
-            Training(module, case, seed, job.quick, job.data, root / f"{case}-{seed}")
+            Training(module, case, seed, job.quick, job.data, root / f"{case}-{seed}", epochs)
             for seed in range(1, seeds + 1)  # all cases once, then all again
             for case in cases
         ]
-        _run(job, trainings, epochs)
+        done = 0
+
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            job.progress(done, len(trainings) * epochs)
+
+        finish(trainings, here=job.quick, advance=advance)
         found: Results = {case: [] for case in cases}
         for each in trainings:
             found[each.case].append(json.loads(each.result.read_text()))
     return found
-
-
-def _run(job: Job, trainings: list[Training], epochs: int) -> None:
-    """Runs the trainings that are not done: here when quick, else on all cores."""
-    waiting = [each for each in trainings if not each.result.is_file()]
-    total = len(trainings) * epochs
-    done = (len(trainings) - len(waiting)) * epochs
-    job.progress(done, total)
-    if job.quick:
-        for index, each in enumerate(waiting, start=1):
-            each.run(lambda: None)
-            job.progress(done + index * epochs, total)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    workers = min(len(os.sched_getaffinity(0)), len(waiting)) or 1
-    with spawn.Manager() as manager, ProcessPoolExecutor(workers, spawn) as pool:
-        ticks = manager.Queue()
-        pending = {pool.submit(each.run, Tick(ticks)) for each in waiting}
-        try:
-            while pending:
-                over, pending = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
-                for each in over:
-                    each.result()  # raises what the training raised
-                while not ticks.empty():
-                    done += ticks.get()
-                job.progress(min(done, total), total)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
-
-
-class Tick:
-    """Tells the experiment of a finished epoch, from the training's process."""
-
-    def __init__(self, ticks):
-        self.ticks = ticks
-
-    def __call__(self) -> None:
-        self.ticks.put(1)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:

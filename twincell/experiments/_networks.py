@@ -7,7 +7,7 @@ ledgers.
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +21,7 @@ from ..model.files import write_bytes
 from ..model.recipe import Recipe
 from ..sweeps.intervals import difference
 from ..sweeps.sweep import Sweep, sweep
+from ._pool import finish
 from ._report import CONFIDENCE, Finding, Job
 
 if TYPE_CHECKING:
@@ -44,9 +45,63 @@ def recipe(name: str, number: int = 0, rate: float = 0.0) -> Recipe:
     return Recipe.model_validate(fields)
 
 
+Measure = Callable[["Trained", Path], None]
+
+
+@dataclass(frozen=True)
+class NetworkTraining:
+    """The training of one network.
+
+    Parameters
+    ----------
+    recipe : of the network
+    folder : of checkpoint and network
+    data : directory of data sets
+    measure : see :meth:`Bench.train`
+    """
+
+    recipe: Recipe
+    folder: Path
+    data: Path | None
+    measure: Measure | None = None
+
+    @property
+    def epochs(self) -> int:
+        """Of the recipe."""
+        return self.recipe.training.epochs
+
+    @property
+    def network(self) -> Path:
+        """The file of the network."""
+        return self.folder / f"{self.recipe.name}.safetensors"
+
+    @property
+    def _beside(self) -> Path:
+        """The recipe, which is written last and tells who loads the network of its data set."""
+        return self.network.with_suffix(".toml")
+
+    @property
+    def done(self) -> bool:
+        """Whether a network of this recipe is there."""
+        there = self._beside.is_file() and self.network.is_file()
+        return there and Recipe.read(self._beside) == self.recipe
+
+    def run(self, progress: Callable[[], None]) -> None:
+        """Trains and measures; ``progress`` is called after each epoch."""
+        from ..model.training import train  # torch takes two seconds
+
+        data = load(self.recipe.data, self.data)
+        trained = train(self.recipe, self.folder, data=data, progress=lambda epoch: progress())
+        trained.publish(self.folder)
+        if self.measure is not None:
+            self.measure(trained, self.folder)
+        write_bytes(self._beside, toml(self.recipe).encode())
+        (self.folder / "checkpoint.pt").unlink()  # tens of megabytes
+
+
 @dataclass(eq=False)
 class Bench:
-    """Trains and measures networks in a folder, one after the other.
+    """Trains and measures networks in a folder.
 
     Parameters
     ----------
@@ -60,31 +115,14 @@ class Bench:
     steps: int
     done: int = 0
 
-    def train(
-        self, given: Recipe, measure: Callable[["Trained", Path], None] | None = None
-    ) -> Path:
-        """The trained network's file, with the recipe beside it, which is written when all is done;
-        continues an earlier training. ``measure`` may write more of what was trained into the
-        network's folder."""
-        before, folder = self.done, self.folder / given.name
-        path = folder / f"{given.name}.safetensors"
-        beside = path.with_suffix(".toml")  # tells who loads the network of its data set
-        if not (beside.is_file() and path.is_file() and Recipe.read(beside) == given):
-            trained = self._trained(given, folder)
-            trained.publish(folder)
-            if measure is not None:
-                measure(trained, folder)
-            write_bytes(beside, toml(given).encode())
-            (folder / "checkpoint.pt").unlink()  # tens of megabytes
-        self._advance(before + given.training.epochs - self.done)  # epochs of an earlier run
-        return path
-
-    def _trained(self, given: Recipe, folder: Path) -> "Trained":
-        from ..model.training import train  # torch takes two seconds
-
-        with one_thread(self.job.quick):
-            data = load(given.data, self.job.data)
-            return train(given, folder, data=data, progress=lambda epoch: self._advance(1))
+    def train(self, given: Iterable[Recipe], measure: Measure | None = None) -> list[Path]:
+        """The files of the trained networks; continues earlier trainings. ``measure`` may write
+        more of what was trained into a network's folder, and must be picklable."""
+        trainings = [
+            NetworkTraining(each, self.folder / each.name, self.job.data, measure) for each in given
+        ]
+        finish(trainings, here=self.job.quick, advance=self._advance)
+        return [each.network for each in trainings]
 
     def sweep(self, network: Path, name: str, **options) -> Sweep:
         """A sweep of a trained network, in a folder beside it; for ``options`` see
@@ -194,18 +232,3 @@ def spread(values: Sequence[float]) -> str:
     """Accuracies in percent: their mean, and the least and the greatest."""
     low, high = percent(min(values)), percent(max(values))
     return f"{percent(float(np.mean(values)))} ({low} to {high})"
-
-
-@contextmanager
-def one_thread(wanted: bool = True) -> Iterator[None]:
-    """Lets torch use one thread, if ``wanted``: threads that wait for each other cost small
-    networks most."""
-    import torch  # takes two seconds
-
-    threads = torch.get_num_threads()
-    try:
-        if wanted:
-            torch.set_num_threads(1)
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -108,8 +108,7 @@ def run(job: Job) -> Report:
 def _measure(made: Bench, name: str, label: str, size: Size) -> Measured:
     rates, pulses, synapses = [], [], 0
     widths = [width(rate) for rate in WRITTEN]
-    for number in range(size.trainings):
-        network = made.train(recipe(name, number))
+    for network in made.train(recipe(name, number) for number in range(size.trainings)):
         synapses = load(network).synapses
         options = {"maps": size.maps, "seed": SEED}
         rates.append(made.sweep(network, "rates", ber=RATES, **options))

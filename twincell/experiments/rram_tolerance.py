@@ -89,11 +89,11 @@ def run(job: Job) -> Report:
 def _measure(made: Bench, name: str, size: Size) -> Measured:
     """Networks are trained seed by seed, so that what is there after any time can be compared."""
     sweeps: dict[float, list[Sweep]] = {trained: [] for trained in TRAINED}
-    for number in range(size.trainings):
-        for trained in TRAINED:
-            network = made.train(recipe(name, number, trained))
-            found = made.sweep(network, "sweep", ber=RATES, maps=size.maps, seed=SEED)
-            sweeps[trained].append(found)
+    given = [(k, trained) for k in range(size.trainings) for trained in TRAINED]
+    networks = made.train(recipe(name, *each) for each in given)
+    for network, (_, trained) in zip(networks, given, strict=True):
+        found = made.sweep(network, "sweep", ber=RATES, maps=size.maps, seed=SEED)
+        sweeps[trained].append(found)
     return Measured(name, sweeps)
 
 

@@ -113,7 +113,7 @@ def run(job: Job) -> Report:
     size = QUICK if job.quick else FULL
     steps = size.trainings * (recipe(size.name).training.epochs + 2)
     with bench(job, steps) as made:
-        networks = [made.train(recipe(size.name, k)) for k in range(size.trainings)]
+        networks = made.train(recipe(size.name, k) for k in range(size.trainings))
         curves = [_sweep(made, path, "rates", RATES, size.maps) for path in networks]
         drops, limits, n = _drops(curves)
         fits = {

@@ -8,6 +8,9 @@ and where presentations are added up, could not be read; so both places are meas
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +19,9 @@ from ..model.recipe import Recipe
 from ._networks import Bench, Difference, bench, compare, recipe, spread
 from ._report import Finding, Job, Report, Table, plot
 from ._shown import FIXED, Shown, measure, results
+
+if TYPE_CHECKING:
+    from ..model.training import Trained
 
 SUMMARY = "Accuracy of stochastic inputs against presentations, for three ways of training"
 SEED = 20191
@@ -123,18 +129,19 @@ def run(job: Job) -> Report:
 
 def _measure(made: Bench, size: Size, kinds: list[Kind]) -> Measured:
     """Networks are trained seed by seed, so that what is there after any time can be compared."""
+    given = [(kind, number) for number in range(size.trainings) for kind in kinds]
+    recipes = [_recipe(size, *each) for each in given]
+    paths = made.train(recipes, partial(_show, size, made.job.data))
     found: dict[Kind, list[dict[str, np.ndarray]]] = {kind: [] for kind in kinds}
-    for number in range(size.trainings):
-        for kind in kinds:
-            wanted = tuple(_wanted(size, *kind))
-            path = made.train(
-                _recipe(size, kind, number),
-                lambda trained, folder, wanted=wanted: measure(
-                    trained, folder, wanted, made.job.data
-                ),
-            )
-            found[kind].append(results(path.parent))
+    for path, (kind, _) in zip(paths, given, strict=True):
+        found[kind].append(results(path.parent))
     return Measured(size, found)
+
+
+def _show(size: Size, data: Path | None, trained: "Trained", folder: Path) -> None:
+    """Shows the test images in all ways that are wanted of the network."""
+    given = trained.recipe.input
+    measure(trained, folder, _wanted(size, Accumulate(given.accumulate), given.shown), data)
 
 
 def _recipe(size: Size, kind: Kind, number: int) -> Recipe:

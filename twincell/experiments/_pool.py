@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Trainings on all cores: each a process with one thread, so that its result does not depend on how
+many there are."""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Resumable(Protocol):
+    """A training that leaves its result in a folder, and until then a checkpoint from which it
+    continues. It goes to another process, so it must be picklable."""
+
+    @property
+    def epochs(self) -> int:
+        """Of the whole training."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the result is there."""
+        ...
+
+    def run(self, progress: Callable[[], None]) -> None:
+        """Trains; ``progress`` is called after each epoch."""
+        ...
+
+
+def finish(trainings: Sequence[Resumable], *, here: bool, advance: Callable[[int], None]) -> None:
+    """Does the trainings that are not done, in this order: in this process if ``here``, else on all
+    cores. ``advance`` is called with the number of epochs that were done meanwhile, also by earlier
+    runs. Raises what a training raises, and ends the others.
+    """
+    waiting = [each for each in trainings if not each.done]
+    before = sum(each.epochs for each in trainings if each.done)
+    if before:
+        advance(before)
+    left = _Left([each.epochs for each in waiting], advance)
+    if here:
+        for index, each in enumerate(waiting):
+            _run(each, lambda index=index: left.tick(index))
+            left.over(index)
+    elif waiting:
+        _in_processes(waiting, left)
+
+
+class _Left:
+    """Epochs that trainings have yet to do, by their index."""
+
+    def __init__(self, epochs: Sequence[int], advance: Callable[[int], None]):
+        self.epochs, self.advance = [*epochs], advance
+
+    def tick(self, index: int) -> None:
+        """An epoch is over."""
+        self.epochs[index] -= 1
+        self.advance(1)
+
+    def over(self, index: int) -> None:
+        """The training is over, with the epochs of earlier runs."""
+        if self.epochs[index]:
+            self.advance(self.epochs[index])
+
+
+class _Tick:
+    """Tells this process of a finished epoch, from the training's."""
+
+    def __init__(self, ticks, index: int):
+        self.ticks, self.index = ticks, index
+
+    def __call__(self) -> None:
+        self.ticks.put(self.index)
+
+
+def _run(training: Resumable, progress: Callable[[], None]) -> None:
+    with _one_thread():
+        training.run(progress)
+
+
+def _in_processes(waiting: Sequence[Resumable], left: _Left) -> None:
+    spawn = multiprocessing.get_context("spawn")  # a fork would take torch's threads along
+    workers = min(len(os.sched_getaffinity(0)), len(waiting))
+    with spawn.Manager() as manager, ProcessPoolExecutor(workers, spawn) as pool:
+        ticks = manager.Queue()
+        pending = {
+            pool.submit(_run, each, _Tick(ticks, index)): index
+            for index, each in enumerate(waiting)
+        }
+        try:
+            while pending:
+                over, _ = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
+                while not ticks.empty():
+                    left.tick(ticks.get())
+                for each in over:
+                    each.result()  # raises what the training raised
+                    left.over(pending.pop(each))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Lets torch use one thread."""
+    import torch  # takes two seconds
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
