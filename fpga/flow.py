@@ -34,6 +34,9 @@ _OUTPUTS = {
 }
 _NETLIST = {"ice40": "top.json", "ecp5": "top.json", "gowin": "top.syn.json"}
 BITSTREAM = {"ice40": "top.bin", "ecp5": "top.bit", "gowin": "top.fs"}
+# Takes the registers of reads out of memories. Synthesis puts them back and sees which memories
+# never read a row while they write it; the others get logic that answers then.
+_BEFORE_SYNTHESIS = "memory_nordff"
 _SYNTHESIS = {"ice40": "", "ecp5": "-nowidelut", "gowin": ""}
 _LOGIC = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB", "gowin": "LUT4"}
 _BLOCKS = {"ice40": ("ICESTORM_RAM",), "ecp5": ("DP16KD",), "gowin": ("BSRAM",)}
@@ -100,6 +103,7 @@ def plan_of(sized: Sized) -> BuildPlan:
         frequency = ("--freq", f"{board.clock / 1e6:g}")
         options["nextpnr_opts"] = " ".join((*NEXTPNR, *frequency))
         options["synth_opts"] = _SYNTHESIS[family]
+        options["script_after_read"] = _BEFORE_SYNTHESIS
     return platform.prepare(OnBoard(sized.emulator, board.clock), NAME, **options)
 
 

@@ -70,7 +70,7 @@ class Link(wiring.Component):
             keep.data.eq(executor.byte),
             keep.en.eq(executor.put),
             send.addr.eq(framer.address),
-            send.en.eq(1),
+            send.en.eq(~keep.en),  # the answer is written before it is sent
             framer.data.eq(send.data),
             framer.start.eq(executor.send),
             framer.first.eq(executor.first),

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from ..hw.edges.packets import PacketLayout
+from ..hw.queue import Queue
 
 WORD_BYTES = 4
 
@@ -84,7 +84,7 @@ class Results(wiring.Component):
         layout, beat = self.layout, self.i.payload
         bits, per_word = layout.unit_bytes * 8, layout.units_per_word
         units = layout.words * per_word
-        m.submodules.queue = queue = SyncFIFOBuffered(width=32, depth=layout.words * self.depth)
+        m.submodules.queue = queue = Queue(32, layout.words * self.depth)
 
         index = Signal(range(max(len(beat.scores), 2)))  # of the score in its beat
         unit = Signal(range(units))
@@ -101,9 +101,9 @@ class Results(wiring.Component):
         done = unit == units - 1
         beat_ends = Mux(beat.last, done, index == len(beat.scores) - 1)
         m.d.comb += [
-            step.eq(self.i.valid & (~whole | queue.w_rdy)),
-            queue.w_data.eq(Cat(collected, value)),
-            queue.w_en.eq(step & whole),
+            step.eq(self.i.valid & (~whole | queue.i.ready)),
+            queue.i.payload.eq(Cat(collected, value)),
+            queue.i.valid.eq(self.i.valid & whole),
             self.i.ready.eq(step & beat_ends),
             self.finished.eq(step & done),
         ]
@@ -114,8 +114,8 @@ class Results(wiring.Component):
                 index.eq(Mux(beat_ends, 0, index + 1)),
             ]
         m.d.comb += [
-            self.word.eq(Mux(queue.r_rdy, queue.r_data, 0)),
-            queue.r_en.eq(self.take),
+            self.word.eq(Mux(queue.o.valid, queue.o.payload, 0)),
+            queue.o.ready.eq(self.take),
             self.waiting.eq(queue.level),
         ]
         return m

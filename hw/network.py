@@ -50,8 +50,8 @@ class Network(wiring.Component):
     o : Out(stream of scores, label and last, see :func:`~.head.beat_layout`)
     load : In(stream of lines, see :func:`~.loading.load_stream`), when loadable, when there are
         emulated arrays, for their read errors, or with a stochastic input, for its presentations. A
-        line is written in the cycle in which it is taken; images inside then meet old and new
-        contents.
+        line is written in the cycle in which it is taken; the scores of images inside are then
+        undefined.
     counters : Out, of each emulated array, when there are some: see
         :class:`~.arrays.emulated.EmulatedArray`
     clear : In(1), sets them to 0

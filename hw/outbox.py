@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A queue that never refuses: room in it is reserved before the work begins."""
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal
+from amaranth.hdl import Module, ShapeLike, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .queue import Queue
 
 
 class Outbox(wiring.Component):
@@ -27,7 +28,7 @@ class Outbox(wiring.Component):
     o : Out(stream of beats)
     """
 
-    latency = 2  # from put to valid
+    latency = Queue.latency  # from put to valid
 
     def __init__(self, shape: ShapeLike, depth: int):
         if not isinstance(depth, int) or depth < 1:
@@ -52,18 +53,15 @@ class Outbox(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        width = Shape.cast(self.shape).width
-        # One place more: a buffered queue refuses its last while a beat moves to its output.
-        m.submodules.queue = queue = SyncFIFOBuffered(width=width, depth=self.depth + 1)
+        # One place more: a queue refuses its last while a beat moves to its output.
+        m.submodules.queue = queue = Queue(self.shape, self.depth + 1)
+        connect(m, queue.o, flipped(self.o))
         reserved = Signal(range(self.depth + 1))
         taken = Signal()
         m.d.comb += [
             self.room.eq(reserved != self.depth),
-            queue.w_en.eq(self.put),
-            queue.w_data.eq(self.beat),
-            self.o.valid.eq(queue.r_rdy),
-            self.o.payload.eq(queue.r_data),
-            queue.r_en.eq(self.o.ready),
+            queue.i.valid.eq(self.put),
+            queue.i.payload.eq(self.beat),
             taken.eq(self.o.valid & self.o.ready),
         ]
         m.d.sync += reserved.eq(reserved + self.reserve - taken)

@@ -62,9 +62,9 @@ class PlaneBuffer(wiring.Component):
         read = memory.read_port()
 
         filling = Signal()  # bank being written
-        showing = Signal()  # bank being read
         fold = Signal(range(self.folds))  # being written
         held = Signal(range(3))  # whole vectors
+        showing = filling ^ held[0]  # bank being read, which is never the one being written
         last = fold == (self.end if self.variable else self.folds - 1)
         filled = Signal()
         m.d.comb += [
@@ -78,7 +78,6 @@ class PlaneBuffer(wiring.Component):
             m.d.sync += fold.eq(Mux(last, 0, fold + 1))
         m.d.sync += [
             filling.eq(filling ^ filled),
-            showing.eq(showing ^ self.release),
             held.eq(held + filled - self.release),
         ]
 

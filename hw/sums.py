@@ -291,16 +291,17 @@ class Sums(wiring.Component):
                 for values in self.constants.reshape(self.groups, layer.neurons)
             ],
         )
+        read = memory.read_port()
+        m.d.comb += read.addr.eq(group)
         if self.loadable:
             write, line = memory.write_port(), self.i_constants
             m.d.comb += [
                 line.ready.eq(1),
                 write.en.eq(line.valid),
+                read.en.eq(~line.valid),  # a block RAM does not read what it is writing
                 write.addr.eq(line.payload.row),
                 write.data.eq(line.payload.values),
             ]
-        read = memory.read_port()
-        m.d.comb += read.addr.eq(group)
         if layer.equal:
             firsts = [variant * layer.groups for variant in range(len(layer.presentations))]
             m.d.comb += read.addr.eq(group + chosen(self.variant, firsts))

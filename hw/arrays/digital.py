@@ -13,8 +13,9 @@ class DigitalArray(wiring.Component):
     """Block RAM and XNOR gates behind :class:`ArraySignature`.
 
     A read is accepted every cycle and leaves one cycle later; while the sink stalls it is held. A
-    word line is programmed every cycle; a read of the same word line in the same cycle returns
-    what was stored before. Binary weights are shown beside the result, ``stored``.
+    word line is programmed every cycle, in which no read is accepted: so synthesis need not add
+    what a block RAM does not have, a port that reads what another port is writing. Binary weights
+    are shown beside the result, ``stored``.
 
     Parameters
     ----------
@@ -58,15 +59,16 @@ class DigitalArray(wiring.Component):
         inputs = Signal(columns)
         enable = Signal(columns, init=-1)  # so that synthesis drops what is always enabled
         m.d.comb += [
-            self.i.ready.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq((~self.o.valid | self.o.ready) & ~write.en),
             accept.eq(self.i.valid & self.i.ready),
             read.en.eq(accept),
             read.addr.eq(self.i.payload.row),
         ]
-        with m.If(self.i.ready):
-            m.d.sync += self.o.valid.eq(self.i.valid)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(accept):
             m.d.sync += [
+                self.o.valid.eq(1),
                 inputs.eq(self.i.payload.inputs),
                 enable.eq(self.i.payload.enable),
             ]

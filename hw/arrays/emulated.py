@@ -4,7 +4,6 @@
 import numpy as np
 from amaranth.hdl import Cat, Const, Module, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...model.errors import ErrorMap
@@ -12,6 +11,7 @@ from ...model.generators import Registers, error_positions, starts_of_images
 from ...model.nodes import Dense, Head
 from ..loading import Loadable, Target
 from ..plan import LayerPlan
+from ..queue import Queue
 from ..stochastic import chosen
 from . import cycles, settings
 from .digital import DigitalArray
@@ -207,9 +207,10 @@ class EmulatedArray(wiring.Component):
         """Steps are drawn in the background, as far ahead as the queue is deep; by what returns."""
         bits = self.bits_per_read
         m.submodules.gaps = gaps = Gaps(self.reads * bits, bits, self.table, self.start)
-        width = len(gaps.o.payload.as_value())
-        queue = SyncFIFOBuffered(width=width, depth=QUEUE_DEPTH)
+        queue = Queue(gaps.o.payload.shape(), QUEUE_DEPTH)
         m.submodules.queue = ResetInserter(control.restart)(queue)
+        connect(m, gaps.o, queue.i)
+        connect(m, queue.o, masks.i)
         m.d.comb += [
             gaps.restart.eq(control.restart),
             gaps.running.eq(control.running),
@@ -219,13 +220,7 @@ class EmulatedArray(wiring.Component):
             gaps.value.eq(control.value),
             gaps.write.valid.eq(control.o.valid),
             gaps.write.payload.eq(control.o.payload),
-            queue.w_en.eq(gaps.o.valid),
-            queue.w_data.eq(gaps.o.payload),
-            gaps.o.ready.eq(queue.w_rdy),
             masks.restart.eq(control.restart),
-            masks.i.valid.eq(queue.r_rdy),
-            masks.i.payload.eq(queue.r_data),
-            queue.r_en.eq(masks.i.ready),
         ]
         return gaps
 

@@ -81,7 +81,8 @@ def _product(columns: tuple[int, ...], value: Value) -> Value:
 class Digits(wiring.Component):
     """Digits of gaps: one a cycle, four cycles after the word that it is drawn with.
 
-    Two tables share a memory: one that can be written, and behind it one that cannot.
+    Two tables share a memory: one that can be written, and behind it one that cannot. What is under
+    way while it is written is not to be used: ``restart`` comes behind the last word.
 
     Parameters
     ----------
@@ -130,7 +131,7 @@ class Digits(wiring.Component):
             write.en.eq(self.write.valid),
             write.addr.eq(self.write.payload.row),
             write.data.eq(self.write.payload.word),
-            read.en.eq(self.en),
+            read.en.eq(self.en & ~write.en),
             read.addr.eq(Cat(self.word[FRACTION_BITS:], Mux(self.second, second, number))),
         ]
         drawn = Signal()

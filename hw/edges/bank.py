@@ -121,7 +121,8 @@ def _build(m: Module, bank: Bank, register: Register, chosen: Signal, done: Sign
             _answer(m, bus, chosen, getattr(bank, name))
             m.d.comb += getattr(bank, f"{name}_seen").eq(chosen & ~bus.we)
         case Access.STORED:
-            stored = getattr(bank, name)
+            stored = Signal(register.mask.bit_length(), name=f"{name}_bits")
+            m.d.comb += getattr(bank, name).eq(stored)
             m.d.sync += [
                 getattr(bank, f"{name}_written").eq(chosen & bus.we),
                 stored.eq((stored & ~register.pulses) + getattr(bank, f"{name}_step")),
@@ -132,8 +133,8 @@ def _build(m: Module, bank: Bank, register: Register, chosen: Signal, done: Sign
             with m.If(chosen & ~bus.we):
                 m.d.sync += bus.read.eq(stored)
         case Access.STICKY:
-            bits = Signal(32, name=name)
-            cleared = Signal(32, name=f"{name}_cleared")
+            bits = Signal(register.mask.bit_length(), name=name)
+            cleared = Signal.like(bits, name=f"{name}_cleared")
             with m.If(chosen & bus.we):
                 m.d.comb += cleared.eq(bus.data & strobes)
             m.d.sync += bits.eq((bits & ~cleared) | (getattr(bank, f"{name}_set") & register.mask))

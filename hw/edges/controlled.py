@@ -43,14 +43,15 @@ class Controlled(wiring.Component):
             raise ValueError(f"The network {network.graph.name!r} must be loadable")
         self.network = network
         self.more = tuple(more)
+        self.targets = [each.target for each in network.loadables]
         self.registers = network_registers(
             configuration=int(identity.configuration[:8], 16),
             build=int(identity.build[:8], 16),
+            targets=self.targets,
             emulated=[each["name"] for each in network.about().get("emulated", [])],
             programmings=network.wear is not None,
             more=more,
         )
-        self.targets = [each.target for each in network.loadables]
         found = network.signature.members
         members = {
             "bus": In(BusSignature()),

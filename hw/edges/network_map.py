@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 
+from ..loading import Target
 from .registers import LAYOUT_VERSION, MAGIC, Access, Field, Register, RegisterMap
 
 # 16 bytes for each emulated array, and the last 16 of the block for the programmings of all.
@@ -15,6 +16,7 @@ def network_registers(
     *,
     configuration: int,
     build: int,
+    targets: Sequence[Target] = (),
     emulated: Sequence[str] = (),
     programmings: bool = False,
     more: Sequence[Register] = (),
@@ -25,6 +27,7 @@ def network_registers(
     ----------
     configuration : 32 bits that tell apart networks of different shape, plan or edge
     build : 32 bits that also tell apart different weights
+    targets : memories that can be loaded
     emulated : names of the emulated arrays, in the order of the network's counters
     programmings : whether these count them
     more : registers of what is around the network, from FIRST_FREE on
@@ -86,15 +89,37 @@ def network_registers(
             Register("IMAGES", 0x030, status, "Images whose last score has left"),
             Register("SHORT_PACKETS", 0x034, status, "Packets with tlast too early"),
             Register("LONG_PACKETS", 0x038, status, "Packets with tlast too late"),
-            Register("LOAD_TARGET", 0x080, stored, "Memory to load, an index of the targets"),
-            Register("LOAD_ROW", 0x084, stored, "Row to load; counts up after each line"),
-            Register("LOAD_DATA", 0x088, Access.WINDOW, "Next 32 bits of the row, lowest first"),
-            Register("LOADED_LINES", 0x08C, status, "Lines written since reset or CLEAR"),
+            *_loading(targets),
             *(each for k, name in enumerate(emulated) for each in _counters(k, name)),
             *(_programmings() if programmings else ()),
             *more,
         )
     )
+
+
+def _loading(targets: Sequence[Target]) -> list[Register]:
+    """The loading window. There is room for one index and one row beyond those that exist."""
+    stored = Access.STORED
+    target = max(len(targets), 1).bit_length()
+    row = max([each.rows for each in targets], default=1).bit_length()
+    return [
+        Register(
+            "LOAD_TARGET",
+            0x080,
+            stored,
+            "Memory to load",
+            (Field("TARGET", 0, target, "an index of the targets"),),
+        ),
+        Register(
+            "LOAD_ROW",
+            0x084,
+            stored,
+            "Row to load; counts up after each line",
+            (Field("ROW", 0, row, "0 to the target's rows - 1; at more, words are refused"),),
+        ),
+        Register("LOAD_DATA", 0x088, Access.WINDOW, "Next 32 bits of the row, lowest first"),
+        Register("LOADED_LINES", 0x08C, Access.STATUS, "Lines written since reset or CLEAR"),
+    ]
 
 
 def _counters(index: int, name: str) -> list[Register]:

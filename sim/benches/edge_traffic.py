@@ -34,7 +34,8 @@ class Registers:
             refused = kind not in ("stored", "sticky")  # the window too: no load while images run
             assert error == refused, f"write {value:#x} to {name or hex(offset)}: {error}"
             if name in self.stored:
-                self.stored[name] = value
+                fields = self.edge.registers[name]["fields"]
+                self.stored[name] = value & sum(self.edge.bit(name, f["name"]) for f in fields)
         else:
             value, error = await self.edge.bus.read(offset)
             refused = kind in (None, "window")
