@@ -15,7 +15,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from twincell.hw.estimate import activity
 from twincell.hw.estimate.designs import Presenters, Unit, Units
 from twincell.hw.estimate.estimate import Estimate, estimate
 from twincell.hw.estimate.features import beats_of
+from twincell.hw.estimate.first_layers import CLOCK, at_random
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, Synthesis, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
@@ -34,29 +34,14 @@ from twincell.hw.plan import Budget, LayerPlan, Plan, plan
 from twincell.hw.stochastic import Presenter
 from twincell.model.files import write_bytes
 from twincell.model.graph import Graph
-from twincell.model.nodes import Dense, Input
-from twincell.model.planes import FixedPoint, Planes, Stochastic
+from twincell.model.planes import Planes, Stochastic
 from twincell.networks import first_images, load, zoo
 
 BUILD = Path(__file__).parent.parent / "build" / "estimate"
-CLOCK = 100e6
 NODES = (130, 28)
 TREND_CYCLES = (256, 1024, 4096)
 # Presentations, and where they are added up.
 STOCHASTIC = [(1, "first"), (3, "first"), (8, "first"), (2, "output")]
-
-
-def stochastic(graph: Graph, presentations: int, accumulate: str) -> Graph:
-    """The network for random planes: thresholds and offsets for as much less weight."""
-    source, first, *others = graph.nodes
-    assert isinstance(first, Dense) and isinstance(graph.input.planes, FixedPoint)
-    bits = graph.input.planes.bits
-    planes = Stochastic(bits, (presentations,), accumulate=accumulate)
-    shown = 1 if accumulate == "output" else presentations
-    thresholds = -(-first.thresholds * shown // ((1 << bits) - 1))
-    most = first.weights.fan_in * shown + 1
-    scaled = replace(first, thresholds=np.clip(thresholds, 0, most))
-    return Graph((Input(source.shape, planes), scaled, *others), graph.name)
 
 
 def designs(graph: Graph) -> dict[str, tuple[Graph, str]]:
@@ -65,7 +50,7 @@ def designs(graph: Graph) -> dict[str, tuple[Graph, str]]:
     for count, where in STOCHASTIC:
         name = f"stochastic, P = {count}, added up at the {where}"
         found[name.replace("the first", "the first layer")] = (
-            stochastic(graph, count, where), "serial",
+            at_random(graph, count, where), "serial",
         )  # fmt: skip
     return found
 

@@ -204,7 +204,7 @@ def test_small_margins_go_wrong(quick):
 
 def test_presentations_are_worth_their_number_and_their_training(quick):
     record, _, folder = quick("stochastic")
-    accuracies, first, output, generators = record["tables"]
+    accuracies, first, output, generators, costs = record["tables"]
     cells = [[float(cell.split()[0]) for cell in row if cell] for row in accuracies["rows"]]
     # P, then (a), (b), (c) added up in the first layer, and the same at the output.
     one, two, eight = cells
@@ -222,6 +222,17 @@ def test_presentations_are_worth_their_number_and_their_training(quick):
     losses = [f for f in record["findings"] if "accuracy lost" in f["quantity"]]
     assert [f["ours"] for f in losses] == pytest.approx([(fixed - eight[3]) / 100], abs=1e-4)
     assert len(list(folder.glob("quick/*/right.npz"))) == 2 * 5
+    assert [row[0] for row in costs["rows"]][1:3] == ["bit by bit", "P = 1, first layer"]
+    logic, energy = (
+        [float(row[k].split(" ")[0].replace(",", "")) for row in costs["rows"]] for k in (2, 4)
+    )
+    assert logic[2] < logic[3] < logic[4] and energy[2] < energy[3] < energy[4]
+    assert energy[2] < energy[0] and logic[2] == logic[5]
+    assert costs["rows"][4][1] == accuracies["rows"][2][3]
+    saved = [f for f in record["findings"] if "P = 8" in f["note"] and "fast model" in f["note"]]
+    assert [f["ours"] for f in saved[::2]] == pytest.approx(
+        [1 - logic[4] / logic[0], energy[0] / energy[4]], rel=0.05
+    )
 
 
 def test_measured_networks_are_not_measured_again(quick, tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..model.planes import Accumulate, Generator
 from ..model.recipe import Recipe
+from . import _costs
 from ._networks import Bench, Difference, bench, compare, recipe, spread
 from ._report import Finding, Job, Report, Table, plot
 from ._shown import FIXED, Shown, measure, results
@@ -45,6 +46,7 @@ class Size:
     presentations : that networks are tested with, from 1 on
     apart : the most that networks are trained with whose presentations are added up at the output:
         such a training costs as many ordinary ones
+    costs : network of the zoo whose hardware is estimated
     """
 
     name: str
@@ -52,6 +54,7 @@ class Size:
     trainings: int
     presentations: tuple[int, ...]
     apart: int
+    costs: str
 
     def kinds(self) -> list[Kind]:
         """Of all networks; those of ``SHARED`` trainings serve both places."""
@@ -61,8 +64,8 @@ class Size:
         return [(first, "grey"), (first, 1), *((first, count) for count in several), *apart]
 
 
-FULL = Size("stochastic", "Fashion-MNIST", 3, (1, 2, 3, 4, 8, 16, 32, 100), 4)
-QUICK = Size("stochastic-quick", "8x8 digits", 2, (1, 2, 8), 2)
+FULL = Size("stochastic", "Fashion-MNIST", 3, (1, 2, 3, 4, 8, 16, 32, 100), 4, "fashion-mlp")
+QUICK = Size("stochastic-quick", "8x8 digits", 2, (1, 2, 8), 2, "digits-mlp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,18 @@ class Measured:
         found = self.way(place, way, count)
         return None if found is None else compare(self.fixed, found, SEED)
 
+    def fewest(self, place: Accumulate) -> int | None:
+        """The fewest presentations that lose at most LOST, trained as tested."""
+        for count in self.size.presentations:
+            lost = self.lost(place, "same", count)
+            if lost is not None and lost.mean <= LOST:
+                return count
+        return None
+
+    def best(self, point: _costs.Point) -> list[np.ndarray] | None:
+        """Of networks trained as they are tested, at a place with a number of presentations."""
+        return self.way(point[0], "same", point[1])
+
     def less(self, way: str, other: str, count: int) -> Difference:
         """Accuracy of one way of training less that of another, added up in the first layer."""
         first, second = (self.way(Accumulate.FIRST, each, count) for each in (way, other))
@@ -116,14 +131,15 @@ def run(job: Job) -> Report:
     epochs = recipe(size.name).training.epochs
     with bench(job, size.trainings * len(kinds) * epochs) as made:
         measured = _measure(made, size, kinds)
+    costs = _costs.costs(size.costs, size.presentations, job.data)
     return Report(
         "Stochastic inputs of binarized networks",
         [*_TEXT, _run(size), *[_QUICK] * job.quick],
         SEED,
-        list(_findings(measured)),
+        [*_findings(measured), *_savings(measured, costs)],
         [_accuracies(measured), *(_cross(measured, place) for place in PLACES),
-         _generators(measured)],
-        {"accuracy": _plot(measured)},
+         _generators(measured), _costly(measured, costs)],
+        {"accuracy": _plot(measured), "energy": _pareto(measured, costs)},
     )  # fmt: skip
 
 
@@ -195,12 +211,34 @@ def _cost(measured: Measured, place: Accumulate) -> Finding:
     quantity = f"{measured.size.label}: fewest presentations at which at most {LOST:g} of the "
     quantity += f"accuracy is lost, {LABELS['same']}, added up in the {PLACES[place]}"
     published = f"{LOST:g} of the accuracy for 2.1 times less energy"
-    for count in measured.size.presentations:
-        lost = measured.lost(place, "same", count)
-        if lost is not None and lost.mean <= LOST:
-            note = f"loses {lost.mean:.4f}; {lost.spread}; the published P could not be read"
-            return Finding(quantity, published, "R", ACCESS, str(count), note=note)
-    return Finding(quantity, published, "R", ACCESS, "none of those that were trained with")
+    count = measured.fewest(place)
+    lost = None if count is None else measured.lost(place, "same", count)
+    if lost is None:
+        return Finding(quantity, published, "R", ACCESS, "none of those that were trained with")
+    note = f"loses {lost.mean:.4f}; {lost.spread}; the published P could not be read"
+    return Finding(quantity, published, "R", ACCESS, str(count), note=note)
+
+
+def _savings(measured: Measured, costs: _costs.Costs) -> Iterator[Finding]:
+    """At the fewest presentations with the published cost of accuracy, else at the most."""
+    count, meaning = measured.fewest(Accumulate.FIRST), f"which lose at most {LOST:g}"
+    if count is None:
+        count, meaning = measured.size.presentations[-1], "the most that were measured"
+    yield from _costs.findings(costs, count, meaning, ACCESS)
+
+
+def _costly(measured: Measured, costs: _costs.Costs) -> Table:
+    fixed = _cell(measured.fixed) or ""
+    return _costs.table(costs, PLACES, lambda point: _cell(measured.best(point)), fixed)
+
+
+def _pareto(measured: Measured, costs: _costs.Costs):
+    def accuracy(point: _costs.Point) -> float | None:
+        found = measured.best(point)
+        return None if found is None else float(np.mean(found))
+
+    label, fixed = measured.size.label, float(np.mean(measured.fixed))
+    return _costs.pareto(label, costs, PLACES, accuracy, fixed)
 
 
 def _cell(found: Sequence[np.ndarray] | None) -> str | None:
@@ -279,6 +317,11 @@ _TEXT = (
     "each generator, on training images that are shown in the way of the test. Test images are "
     "shown with the bits that the hardware's generator gives them, by the integer reference; "
     "networks that are compared see the same images.",
+    "Costs are those of a network of the zoo with other first layers, each planned for the same "
+    "images per second: area by the fast model, energy by activity on test images and the table of "
+    "`twincell estimate`, which is mostly parametric. `docs/results/estimate.md` has the same by "
+    "synthesis. All designs hold the same synapses, and arrays and the memories around them are "
+    "most of the area at this rate: what can be saved is logic of the first layer.",
     "Intervals are over new images, for the networks that were trained; from training to training "
     "results may differ more, so each note has the range. A verdict is given only where the "
     f"interval and every training agree. The published sentences name no margin: {NEAR:g} of an "
