@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from twincell.hw.accumulator import Accumulator, range_shape
 from twincell.hw.arrays.signature import ArraySignature
 from twincell.hw.counts import StoredCounts
-from twincell.hw.plan import LayerPlan
+from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.popcount import Popcount
 from twincell.hw.sums import Sums
 

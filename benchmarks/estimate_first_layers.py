@@ -30,7 +30,8 @@ from twincell.hw.estimate.first_layers import CLOCK, at_random
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, Synthesis, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
-from twincell.hw.plan import Budget, LayerPlan, Plan, plan
+from twincell.hw.layer_plan import LayerPlan
+from twincell.hw.plan import Budget, Plan, plan
 from twincell.hw.stochastic import Presenter
 from twincell.model.files import write_bytes
 from twincell.model.graph import Graph

@@ -11,8 +11,8 @@ from twincell.hw.estimate.designs import Unit
 from twincell.hw.estimate.features import presenter_terms, terms
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part
+from twincell.hw.layer_plan import Arrangement, LayerPlan
 from twincell.hw.network import digital_array
-from twincell.hw.plan import Arrangement, LayerPlan
 from twincell.hw.stochastic import Presenter
 from twincell.model.planes import Stochastic
 from twincell.model.stochastic import Generator

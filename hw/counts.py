@@ -9,7 +9,7 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .plan import LayerPlan
+from .layer_plan import LayerPlan
 from .popcount import Popcount, XnorPopcount
 
 

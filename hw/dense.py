@@ -7,8 +7,8 @@ from amaranth.lib.wiring import Out, connect, flipped
 
 from ..model import nodes
 from .gearbox import vector_stream
+from .layer_plan import LayerPlan
 from .outbox import Outbox
-from .plan import LayerPlan
 from .sums import Sums
 
 

@@ -8,9 +8,9 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..model import nodes
 from .gearbox import beats
+from .layer_plan import LayerPlan
 from .outbox import Outbox
 from .passes import Passes
-from .plan import LayerPlan
 from .stochastic import chosen
 from .sums import Sums
 

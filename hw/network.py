@@ -21,8 +21,9 @@ from .dense import Dense as DenseLayer
 from .gearbox import Gearbox, vector_stream
 from .head import Head as HeadLayer
 from .head import beat_layout
+from .layer_plan import LayerPlan
 from .loading import WORD, Loadable, load_stream
-from .plan import LayerPlan, Plan
+from .plan import Plan
 from .stochastic import Chosen, Presenter
 
 ArrayFactory = Callable[[Dense | Head, LayerPlan], wiring.Component]

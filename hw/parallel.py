@@ -12,7 +12,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .counts import Counts
-from .plan import LayerPlan
+from .layer_plan import LayerPlan
 from .popcount import add_up
 
 

@@ -12,9 +12,9 @@ from amaranth.lib.wiring import In, Out
 from .accumulator import Accumulator, range_shape
 from .counts import counts_for
 from .gearbox import vector_stream
+from .layer_plan import LayerPlan
 from .loading import Loadable, Target
 from .parallel import Held, ParallelCounts
-from .plan import LayerPlan
 from .planes import PlaneBuffer
 from .stochastic import chosen
 

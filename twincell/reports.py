@@ -11,7 +11,8 @@ from rich.table import Table
 
 from .doctor import Tool
 from .hw.arrays.cycles import expected_cycles
-from .hw.plan import LayerPlan, Plan
+from .hw.layer_plan import LayerPlan
+from .hw.plan import Plan
 from .model import store
 from .model.graph import Graph, Value
 from .model.nodes import Conv, Dense, Head, Input, MaxPool, Node

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .hw.plan import Arrangement, Budget, FirstLayer
+from .hw.layer_plan import Arrangement
+from .hw.plan import Budget, FirstLayer
 from .injection import Injection
 from .networks import UsageError
 from .sim.results import SWEEP

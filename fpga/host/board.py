@@ -8,8 +8,8 @@ import numpy as np
 
 from ...hw.arrays import settings
 from ...hw.edges.registers import MAGIC
+from ...hw.layer_plan import Arrangement, LayerPlan
 from ...hw.loading import Target
-from ...hw.plan import Arrangement, LayerPlan
 from ...model.errors import ErrorMap
 from ...model.generators import start_of_image
 from ...model.graph import Graph

@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ...model.errors import ErrorMap
 from ...model.generators import Registers, error_positions, starts_of_images
 from ...model.nodes import Dense, Head
+from ..layer_plan import LayerPlan
 from ..loading import Loadable, Target
-from ..plan import LayerPlan
 from ..queue import Queue
 from ..stochastic import chosen
 from . import cycles, settings

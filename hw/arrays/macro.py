@@ -12,7 +12,7 @@ from amaranth.lib.wiring import connect, flipped
 from ...model import nodes
 from ...model.errors import ErrorMap
 from ...model.generators import Registers, gap_table
-from ..plan import LayerPlan
+from ..layer_plan import LayerPlan
 from .macro_control import MacroControl
 from .macro_members import control_members
 from .macro_timing import Timing

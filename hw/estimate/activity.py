@@ -18,7 +18,8 @@ from ...model.graph import Graph
 from ...model.integer import Interpreter
 from ...model.nodes import Dense, Flatten, Head, Weights
 from ...model.packing import unpack
-from ..plan import LayerPlan, Plan
+from ..layer_plan import LayerPlan
+from ..plan import Plan
 from .features import total_bits
 
 NEURONS = 4  # of a read that are sampled

@@ -12,7 +12,7 @@ from ...model import nodes
 from ..dense import Dense
 from ..gearbox import Gearbox, vector_stream
 from ..head import Head
-from ..plan import LayerPlan
+from ..layer_plan import LayerPlan
 from ..stochastic import Presenter
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ...model.planes import BINARY, Planes, Stochastic
-from ..plan import LayerPlan, Plan
+from ..layer_plan import LayerPlan
+from ..plan import Plan
 from . import fast
 from .activity import Activity, LayerActivity
 from .features import (

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from ...model.planes import Stochastic
-from ..plan import LayerPlan
+from ..layer_plan import LayerPlan
 from .features import presenter_terms, terms
 from .synthesis import Cells, Part
 

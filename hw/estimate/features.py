@@ -8,7 +8,7 @@ A term times what it takes in transistors, fitted to syntheses, gives the area; 
 
 from ...model.planes import Stochastic
 from ..gearbox import beats, factors
-from ..plan import LayerPlan
+from ..layer_plan import LayerPlan
 from .synthesis import Part
 
 ARRAYS = ("sensed", "digital", "macro", "emulated")

@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 
 from ...model.nodes import Dense, Head
 from ..arrays.signature import ArraySignature
-from ..plan import LayerPlan
+from ..layer_plan import LayerPlan
 from ..verilog import Ports
 
 

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 
 from twincell.hw.arrays.digital import DigitalArray
 from twincell.hw.counts import AgreeCounts, Counts, StoredCounts, counts_for
-from twincell.hw.plan import Arrangement, LayerPlan
+from twincell.hw.layer_plan import Arrangement, LayerPlan
 
 
 def _layer(lanes: int, neurons: int, ternary: bool = False, arrangement="columns") -> LayerPlan:

@@ -8,8 +8,8 @@ import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
+from twincell.hw.layer_plan import Arrangement, LayerPlan
 from twincell.hw.parallel import AdderTree, Held, ParallelCounts
-from twincell.hw.plan import Arrangement, LayerPlan
 from twincell.model.planes import FixedPoint
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.graphs import mlp, random_graph
-from twincell.hw.plan import DEFAULT_LANES, Arrangement, Budget, LayerPlan, PlanError, plan
+from twincell.hw.layer_plan import Arrangement, LayerPlan
+from twincell.hw.plan import DEFAULT_LANES, Budget, PlanError, plan
 from twincell.model.graph import Graph
 from twincell.model.nodes import Conv, Flatten, Head, Input, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic

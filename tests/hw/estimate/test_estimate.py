@@ -15,8 +15,9 @@ from twincell.hw.estimate.features import ARRAYS, gearbox_bits, terms, tree
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
+from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.network import Network
-from twincell.hw.plan import Budget, LayerPlan, plan
+from twincell.hw.plan import Budget, plan
 from twincell.hw.popcount import Popcount
 from twincell.model.planes import FixedPoint, Stochastic
 

@@ -11,8 +11,9 @@ from twincell.hw.estimate import synthesis
 from twincell.hw.estimate.designs import Unit, Units
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, SynthesisError, part_of, synthesize
+from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.network import Network, digital_array
-from twincell.hw.plan import Budget, LayerPlan, plan
+from twincell.hw.plan import Budget, plan
 from twincell.model.planes import FixedPoint
 
 # Five cells of areas that tell them apart.
