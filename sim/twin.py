@@ -26,15 +26,19 @@ class Twin:
     build : directory of the Verilog and its ``ports.json``; the top has pins ``rx`` and ``tx``
     clocks_per_bit : of its UART
     clock : in Hz; what a second is
+    short : whether it runs so shortly, or is so large, that it had better be compiled soon
 
     Raises ``PortsError`` for a top without these pins, ``ToolMissing``, and ``BuildError`` when it
     does not compile.
     """
 
-    def __init__(self, build: Path, *, clocks_per_bit: int, clock: float = 12e6):
+    def __init__(
+        self, build: Path, *, clocks_per_bit: int, clock: float = 12e6, short: bool = False
+    ):
         ports = read(build)
         flags = ["-CFLAGS", f"-DCLOCKS_PER_BIT={clocks_per_bit}"]
-        binary = Program(ports, (_wrapper(ports), _WRAPPER), "twin", _MAIN, flags).binary()
+        wrapper = _wrapper(ports), _WRAPPER
+        binary = Program(ports, wrapper, "twin", _MAIN, flags, short=short).binary()
         self.clock, self.baud = clock, clock / clocks_per_bit
         self.cycles = 0  # since power-up
         self.unsent = 0  # bytes that wait for the line
