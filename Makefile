@@ -12,7 +12,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 BIN := .venv/bin
 STAMP := .venv/twincell-setup
 
-.PHONY: setup demo test test-slow bench-reference bench-area bench-sweep bench-emulator bench-boards lint clean
+.PHONY: setup demo test test-slow bench-reference bench-area bench-sweep bench-emulator bench-boards bench-learning lint clean
 
 setup: $(STAMP)
 
@@ -52,6 +52,10 @@ bench-emulator: setup
 
 bench-boards: setup
 	$(BIN)/python benchmarks/boards.py --write
+
+# Training on devices against plain Adam; needs MNIST below TWINCELL_DATA.
+bench-learning: setup
+	$(BIN)/python benchmarks/learning.py --write
 
 # Fits the fast model of area: about 15 minutes of a core when build/estimate is empty.
 bench-estimate-fit: setup
