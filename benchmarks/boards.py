@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bitstreams of all boards that open tools build for: what each takes, and how fast it is.
 
-    python benchmarks/boards.py [--boards a,b,...] [--out DIR] [--json] [--write]
+    python benchmarks/boards.py [--boards a,b,...] [--no-cache] [--out DIR] [--json] [--write]
 
 Each board is built as ``twincell board build`` does it, twice, of which the second build takes what
-the first left in the cache; both are compared byte by byte. Without ``--boards`` all are built.
+the first left in the cache, or nothing with ``--no-cache``; both are compared byte by byte. Without
+``--boards`` all are built.
 """
 
 import argparse
@@ -36,14 +37,14 @@ TOOLS = (
 SWEEP_IMAGES, SWEEP_RATES, SWEEP_MAPS = 10_000, 10, 10
 
 
-def built(name: str, out: Path) -> dict:
+def built(name: str, out: Path, cache: bool) -> dict:
     """The report of a board, built twice."""
     board = BOARDS[name]
     sized = placed.size(board, api.load(board.network))
     print(f"{name}: {board.network}", file=sys.stderr)
     report = flow.build(sized, out / name, lambda step: print(f"  {step}", file=sys.stderr))
     first = {path.name: path.read_bytes() for path in (out / name).iterdir()}
-    flow.build(sized, out / name)
+    flow.build(sized, out / name, cache=cache)
     second = {path.name: path.read_bytes() for path in (out / name).iterdir()}
     if first != second or FILE not in first:
         raise FlowError(f"Two builds for {name} differ")
@@ -103,6 +104,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     names = [board.name for board in BOARDS.values() if board.buildable]
     parser.add_argument("--boards", default=",".join(names), help=f"of {', '.join(names)}")
+    parser.add_argument("--no-cache", action="store_true", help="for the second build")
     parser.add_argument("--out", type=Path, default=BUILD.parent / "boards")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--write", action="store_true", help="to docs/results")
@@ -111,7 +113,7 @@ def main() -> int:
     if unknown := [name for name in chosen if name not in names]:
         parser.error(f"no board {unknown[0]!r}; there are {', '.join(names)}")
     try:
-        boards = {name: built(name, options.out) for name in chosen}
+        boards = {name: built(name, options.out, not options.no_cache) for name in chosen}
     except ToolMissing as error:
         print(error, file=sys.stderr)
         return 3

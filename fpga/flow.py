@@ -123,13 +123,14 @@ def steps(plan: BuildPlan, board: Board) -> list[Step]:
     return found
 
 
-def build(sized: Sized, out: Path, tell: Tell = lambda what: None) -> Report:
+def build(sized: Sized, out: Path, tell: Tell = lambda what: None, *, cache: bool = True) -> Report:
     """Builds the bitstream and writes it to ``out``, with the description, the network and the
     report beside it; all of it depends on the network, the board and the tools' versions alone.
 
     Parameters
     ----------
     tell : is told what begins
+    cache : whether steps that were made before are taken from the cache
 
     Raises :class:`FlowError` when a tool fails or the clock is not met, ``ToolMissing``.
     """
@@ -142,7 +143,7 @@ def build(sized: Sized, out: Path, tell: Tell = lambda what: None) -> Report:
             (here / name).write_bytes(text)
         for step in steps(plan, board):
             tell(step.tool)
-            run(step, here)
+            run(step, here, cache=cache)
             if step.tool == "yosys" and board.device.family == "ecp5":
                 _take_in_registers(here / _NETLIST["ecp5"])
         report = _report(sized, here)

@@ -103,13 +103,14 @@ class Step:
         return made.hexdigest()
 
 
-def run(step: Step, directory: Path) -> bool:
-    """Runs a step, or takes what an equal one has made; returns whether it was taken.
+def run(step: Step, directory: Path, *, cache: bool = True) -> bool:
+    """Runs a step, or, with ``cache``, takes what an equal one has made; returns whether it was
+    taken.
 
     Raises :class:`ToolMissing` and :class:`FlowError`.
     """
     home = cache_directory() / "fpga" / step.key(directory)
-    if _restore(home, step.outputs, directory):
+    if cache and _restore(home, step.outputs, directory):
         return True
     call(step.tool, step.arguments, directory)
     absent = [name for name in step.outputs if not (directory / name).is_file()]

@@ -67,6 +67,7 @@ def build(
     net: Annotated[str | None, typer.Argument(help="A network; else the board's own.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory of the build.")] = None,
     lanes: Annotated[int | None, typer.Option(help="XNORs a cycle; else the board's own.")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every tool.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +100,11 @@ def build(
             return
         console = Console(stderr=True)
         with console.status("build") as status:
-            made = flow.build(sized, out, lambda what: status.update(f"build: {what}"))
+
+            def tell(what: str) -> None:
+                status.update(f"build: {what}")
+
+            made = flow.build(sized, out, tell, cache=not no_cache)
     report = asdict(made)
     put(report, pairs(f"{chosen.title} in {out}", report), as_json)
 

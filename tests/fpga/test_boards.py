@@ -4,6 +4,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -20,6 +21,7 @@ from twincell.fpga.targets import BOARDS, BoardError, board
 from twincell.fpga.tools import FlowError, Step
 from twincell.fpga.uart import clocks_per_bit
 from twincell.hw.tools import ToolMissing
+from twincell.model import store
 
 FAMILIES = {"ice40", "ecp5", "gowin", "xilinx"}
 
@@ -160,6 +162,36 @@ def test_steps_are_those_of_the_build_plan(name, monkeypatch):
     assert again.files == plan.files
 
 
+def test_a_plan_for_the_vendors_tools_is_whole(tmp_path):
+    """Its scripts read files that it has, whose modules exist, and whose pins have their places."""
+    case, out = support.case(), tmp_path / "plan"
+    store.save(case.graph, tmp_path / "net.safetensors")
+    net = ["arty-a7-35", str(tmp_path / "net.safetensors"), "--lanes", "60"]
+    shown = CliRunner().invoke(cli.app, ["board", "build", *net, "--out", str(out), "--json"])
+    report = json.loads(shown.stdout)
+    files = {path.name for path in out.iterdir()}
+    assert {Path(each).name for each in report["files"]} == files and report["bitstream"] is None
+    assert "-source top.tcl" in (out / "build_top.sh").read_text()
+    script, pins = (out / "top.tcl").read_text(), (out / "top.xdc").read_text()
+    assert re.findall(r"(?m)^(?:add_files|read_\w+) (.*)$", script) == ["top.v", "top.xdc"]
+    assert "write_bitstream -force -bin_file top.bit" in script
+    source = (out / "top.v").read_text()
+    modules = set(re.findall(r"(?m)^module (\\?[\w.$]+)", source))
+    used = set(re.findall(r"(?m)^  (\\?[\w.$]+) +(?:#\(|\\?\S+ +\($)", source))
+    assert modules - used == {"top"}
+    assert used - modules == {"BUFGCTRL", "FDPE", "IBUF", "OBUFT", "STARTUPE2"}  # the vendor's
+    (ports,) = re.findall(r"(?m)^module top\((.*)\);$", source)
+    assert set(re.findall(r'set_property LOC \w+ \[get_ports "(\w+)"\]', pins)) == set(
+        ports.split(", ")
+    )
+    assert "create_clock -name clk100_0__io -period 10.0" in pins
+    about = Description.read(out / FILE)
+    kept = store.load(out / f"{about.network}.safetensors")
+    assert about.board == "arty-a7-35" and store.digest(kept) == store.digest(case.graph)
+    with pytest.raises(FlowError, match=r"plan is a build plan: the vendor's tools make the bit"):
+        flow.bitstream_of(board("arty-a7-35"), out)
+
+
 def test_the_cache_gives_only_what_was_made(tmp_path, cache):
     here = tmp_path / "work"
     here.mkdir()
@@ -173,6 +205,7 @@ def test_the_cache_gives_only_what_was_made(tmp_path, cache):
     (entry,) = cache.iterdir()
     (entry / "out.json").write_bytes(first + b" ")
     assert not tools.run(step, here) and (here / "out.json").read_bytes() == first
+    assert not tools.run(step, here, cache=False) and (here / "out.json").read_bytes() == first
     (here / "a.v").write_text("module a(input b, output c); assign c = ~b; endmodule\n")
     assert not tools.run(step, here) and (here / "out.json").read_bytes() != first
     (here / "a.v").write_text("module a(")

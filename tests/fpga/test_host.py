@@ -40,7 +40,7 @@ class Build:
         self.about = describe(top.instrument, board="test", **options)
 
     def twin(self) -> Twin:
-        return Twin(self.folder, clocks_per_bit=CLOCKS_PER_BIT, clock=self.about.clock)
+        return Twin(self.folder, clocks_per_bit=CLOCKS_PER_BIT, clock=self.about.clock, short=True)
 
     def board(self, transport: Transport) -> Board:
         return Board(Session(transport, timeout=0.002), self.about, self.case.graph)

@@ -24,7 +24,7 @@ def build(tmp_path_factory):
 
 @pytest.fixture
 def twin(build):
-    with Twin(build, clocks_per_bit=CLOCKS_PER_BIT, clock=CLOCK) as running:
+    with Twin(build, clocks_per_bit=CLOCKS_PER_BIT, clock=CLOCK, short=True) as running:
         yield running
 
 

@@ -26,7 +26,7 @@ def build(tmp_path_factory):
 
 
 def test_time_passes_only_while_somebody_waits(build):
-    with Twin(build, clocks_per_bit=CLOCKS_PER_BIT, clock=12e6) as twin:
+    with Twin(build, clocks_per_bit=CLOCKS_PER_BIT, clock=12e6, short=True) as twin:
         assert (twin.baud, twin.cycles) == (3e6, 0)
         twin.write(b"\0" * 10)
         assert twin.cycles == 0
@@ -41,7 +41,7 @@ def test_time_passes_only_while_somebody_waits(build):
 def test_equal_runs_take_equal_time(build):
     cycles = []
     for _ in range(2):
-        with Twin(build, clocks_per_bit=CLOCKS_PER_BIT) as twin:
+        with Twin(build, clocks_per_bit=CLOCKS_PER_BIT, short=True) as twin:
             twin.write(b"\0\x01\0\xff\xfe" * 30)
             twin.run(5000)
             twin.write(bytes.fromhex("0b13000000040121b1ecab00"))
@@ -52,7 +52,7 @@ def test_equal_runs_take_equal_time(build):
 
 def test_a_pseudo_terminal(build):
     """pyserial talks to it like to any port, twice, and another program may follow."""
-    twin = Twin(build, clocks_per_bit=CLOCKS_PER_BIT)
+    twin = Twin(build, clocks_per_bit=CLOCKS_PER_BIT, short=True)
     with TwinPty(twin) as pty:
         for value in (0x12345678, 0x9ABCDEF0):
             with SerialTransport(pty.path, 115200) as port:
@@ -70,7 +70,7 @@ def test_a_pseudo_terminal(build):
 
 
 def test_what_has_ended_says_so(build):
-    twin = Twin(build, clocks_per_bit=CLOCKS_PER_BIT)
+    twin = Twin(build, clocks_per_bit=CLOCKS_PER_BIT, short=True)
     twin.close()
     twin.close()
     with pytest.raises(SimulationError, match=r"^The simulated board has ended"):
@@ -83,4 +83,4 @@ def test_a_top_without_these_pins(build, tmp_path):
         (tmp_path / name).write_text(text)
     message = r"^board is no board's top: it has no pin tx \(out\)$"
     with pytest.raises(PortsError, match=message):
-        Twin(tmp_path, clocks_per_bit=CLOCKS_PER_BIT)
+        Twin(tmp_path, clocks_per_bit=CLOCKS_PER_BIT, short=True)
