@@ -15,8 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect
 from area_tools import TOOLS, add_options, heading, measured, report, versions
 
 from twincell.hw.arrays.cycles import expected_cycles
@@ -24,6 +23,7 @@ from twincell.hw.arrays.digital import DigitalArray
 from twincell.hw.arrays.emulated import EmulatedArray
 from twincell.hw.arrays.gaps import QUEUE_DEPTH, Gaps
 from twincell.hw.arrays.mask import Masks
+from twincell.hw.queue import Queue
 from twincell.model.generators import gap_table, start
 
 ROWS, READS, RATE = 128, 128, 1e-3
@@ -73,20 +73,15 @@ class MaskSource(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.gaps, m.submodules.masks = gaps, masks = self.gaps, self.masks
-        steps = gaps.o.payload.as_value()
-        m.submodules.queue = queue = SyncFIFOBuffered(width=len(steps), depth=QUEUE_DEPTH)
+        m.submodules.queue = queue = Queue(gaps.o.payload.shape(), QUEUE_DEPTH)
+        connect(m, gaps.o, queue.i)
+        connect(m, queue.o, masks.i)
         m.d.comb += [
             gaps.running.eq(1),
             gaps.second.eq(1),
             gaps.count.eq(len(gap_table(RATE))),
             gaps.restart.eq(self.restart),
             masks.restart.eq(self.restart),
-            queue.w_en.eq(gaps.o.valid),
-            queue.w_data.eq(steps),
-            gaps.o.ready.eq(queue.w_rdy),
-            masks.i.valid.eq(queue.r_rdy),
-            masks.i.payload.eq(queue.r_data),
-            queue.r_en.eq(masks.i.ready),
             masks.waiting.eq(self.waiting),
             masks.leaves.eq(self.leaves),
             self.done.eq(masks.done),

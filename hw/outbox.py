@@ -54,7 +54,7 @@ class Outbox(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         # One place more: a queue refuses its last while a beat moves to its output.
-        m.submodules.queue = queue = Queue(self.shape, self.depth + 1)
+        m.submodules.queue = queue = Queue(self.shape, depth=self.depth + 1)
         connect(m, queue.o, flipped(self.o))
         reserved = Signal(range(self.depth + 1))
         taken = Signal()

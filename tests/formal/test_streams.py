@@ -248,7 +248,7 @@ CONTROLS = [
     ),
     ("plane buffer", PlaneBuffer, "held != 2", "1"),
     ("plane buffer", PlaneBuffer, "held + filled - self.release", "held + filled"),
-    ("plane buffer of a word", PlaneBuffer, "showing ^ self.release", "showing"),
+    ("plane buffer of a word", PlaneBuffer, "filling ^ held[0]", "filling"),
 ]
 
 
