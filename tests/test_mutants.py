@@ -109,8 +109,9 @@ MUTANTS = {
         (DigitalArray, "elaborate"), "read.addr.eq(self.i.payload.row)",
         "read.addr.eq(self.i.payload.row ^ 1)", "scores",
     ),
-    "inputs a read late": (
-        (DigitalArray, "elaborate"), "with m.If(accept):", "with m.If(self.o.valid):", "scores",
+    "inputs a read early": (
+        (DigitalArray, "elaborate"), "inputs ^ read.data", "self.i.payload.inputs ^ read.data",
+        "scores",
     ),
     "zero synapses counted": (
         (DigitalArray, "elaborate"), "read.data[columns:] & enable if", "enable if", "scores",

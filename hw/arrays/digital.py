@@ -64,9 +64,11 @@ class DigitalArray(wiring.Component):
             read.en.eq(accept),
             read.addr.eq(self.i.payload.row),
         ]
-        m.d.sync += self.o.valid.eq(accept | (self.o.valid & ~self.o.ready))
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
         with m.If(accept):
             m.d.sync += [
+                self.o.valid.eq(1),
                 inputs.eq(self.i.payload.inputs),
                 enable.eq(self.i.payload.enable),
             ]
