@@ -110,7 +110,7 @@ MUTANTS = {
         "read.addr.eq(self.i.payload.row ^ 1)", "scores",
     ),
     "inputs a read early": (
-        (DigitalArray, "elaborate"), "inputs ^ read.data", "self.i.payload.inputs ^ read.data",
+        (DigitalArray, "elaborate"), "(inputs | ~enable)", "(self.i.payload.inputs | ~enable)",
         "scores",
     ),
     "zero synapses counted": (
