@@ -31,6 +31,7 @@ class Size:
     widths : of the two hidden layers; the last one is that of the findings
     metas : strengths of metaplasticity, 0 first
     control : strength in the control of real weights
+    test_every : epochs of a task after which all tasks so far are tested
     elastic : strength of elastic weights, and of their shuffled control
     samples : images for the Fisher information
     """
@@ -43,8 +44,9 @@ class Size:
     rate: float
     metas: tuple[float, ...]
     control: float
+    test_every: int
     elastic: float = 5e3
-    samples: int = 2000
+    samples: int = 5000
 
     def cases(self) -> list[str]:
         """Of every width; the control of real weights has the greatest width alone."""
@@ -53,8 +55,8 @@ class Size:
         return [f"{kind}-{width}" for width in self.widths[::-1] for kind in kinds] + real
 
 
-FULL = Size((512, 1024), 6, 15, 3, 200, 5e-3, (0.0, 0.5, 1.0, 1.35), 1.35)
-QUICK = Size((96,), 2, 4, 2, 20, 2e-2, (0.0, 3.0), 3.0, samples=100)
+FULL = Size((512, 1024), 6, 15, 3, 200, 5e-3, (0.0, 0.5, 1.0, 1.35), 1.35, 5)
+QUICK = Size((96,), 2, 4, 2, 20, 2e-2, (0.0, 3.0), 3.0, 1, samples=100)
 
 
 def run(job: Job) -> Report:
@@ -98,7 +100,7 @@ def trained(training: Training, progress) -> dict:
         network,
         lambda net: metaplastic(net, meta, lr=size.rate, decay=1e-7),
         permuted(data, size.tasks, training.seed),
-        Protocol(size.epochs, size.batch, training.seed),
+        Protocol(size.epochs, size.batch, training.seed, test_every=size.test_every),
         consolidation=consolidation,
         directory=training.folder,
         progress=progress,
@@ -195,12 +197,13 @@ def _course(found: Results, size: Size):
     width = size.widths[-1]
     figure, axes = plot("The first task while the others are learned", "epoch", "accuracy, %")
     for index, meta in enumerate(size.metas):
-        curves = 100 * np.array([
-            [epoch["accuracies"][0] for epoch in run["epochs"]]
+        runs = [
+            [epoch for epoch in run["epochs"] if epoch["accuracies"]]
             for run in found[f"m{meta:g}-{width}"]
-        ])  # fmt: skip
-        axes.plot(np.arange(1, curves.shape[1] + 1), curves.mean(axis=0), f"C{index}-",
-                  label=f"m = {meta:g}")  # fmt: skip
+        ]
+        at = [epoch["task"] * size.epochs + epoch["number"] for epoch in runs[0]]
+        curves = 100 * np.array([[epoch["accuracies"][0] for epoch in run] for run in runs])
+        axes.plot(at, curves.mean(axis=0), f"C{index}.-", ms=3, label=f"m = {meta:g}")
     for task in range(1, size.tasks):
         axes.axvline(task * size.epochs + 0.5, color="0.8", lw=0.7)
     axes.legend()

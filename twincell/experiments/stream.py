@@ -80,12 +80,19 @@ def trained(training: Training, progress) -> dict:
         network,
         lambda net: metaplastic(net, meta, lr=size.rate, decay=1e-7),
         stream(data, 1 if whole else size.pieces, training.seed),
-        Protocol(size.epochs, size.batch, training.seed, fresh_optimizer=False, task_norm=False),
+        Protocol(
+            size.epochs,
+            size.batch,
+            training.seed,
+            fresh_optimizer=False,
+            task_norm=False,
+            test_every=size.epochs,
+        ),
         directory=training.folder,
         progress=progress,
     )
-    # All pieces are tested with the same images: the last of an epoch's accuracies is theirs.
-    course = [epoch.accuracies[-1] for epoch in history.epochs]
+    # All pieces are tested with the same images, and when a piece was learned.
+    course = [epoch.accuracies[-1] for epoch in history.epochs if epoch.accuracies]
     return {"accuracies": course, "export": exported(network, data, training)}
 
 
@@ -127,10 +134,9 @@ def _plot(found: Results, size: Size):
         if case == WHOLE:
             axes.axhline(curves[:, -1].mean(), color="0.5", ls="--", label="whole set")
             continue
-        ends = curves[:, size.epochs - 1 :: size.epochs]
         at = np.arange(1, size.pieces + 1)
-        axes.plot(at, ends.mean(axis=0), f"C{index}-", label=f"m = {case[1:]}")
-        axes.fill_between(at, ends.min(axis=0), ends.max(axis=0), color=f"C{index}", alpha=0.15,
+        axes.plot(at, curves.mean(axis=0), f"C{index}-", label=f"m = {case[1:]}")
+        axes.fill_between(at, curves.min(axis=0), curves.max(axis=0), color=f"C{index}", alpha=0.15,
                           linewidth=0)  # fmt: skip
     axes.legend()
     return figure

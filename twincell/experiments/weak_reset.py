@@ -52,7 +52,7 @@ class Size:
     held_out: int
 
 
-FULL = Size("MNIST", (512,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000)
+FULL = Size("MNIST", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000)
 QUICK = Size("digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300)
 
 
@@ -229,7 +229,7 @@ def _plot(found: Results):
 
 
 _SCALED = (
-    "**Scaled down: a hidden layer of 512 neurons where the published network has 3000, and a "
+    "**Scaled down: a hidden layer of 1024 neurons where the published network has 3000, and a "
     "score head in place of the last batch-norm. CIFAR-10 is not run.**"
 )
 _QUICK = (
