@@ -43,7 +43,8 @@ class Queue(wiring.Component):
         most = self.depth - 1
         rows = 1 << max((most - 1).bit_length(), 1)  # addresses turn over by themselves
         m.submodules.memory = memory = Memory(shape=self.shape, depth=rows, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         stored = Signal(range(self.depth))  # in the memory
         m.d.comb += [
             self.i.ready.eq(stored != most),
