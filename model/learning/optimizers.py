@@ -43,11 +43,11 @@ class _Adam(Optimizer):
 
     def _corrected(self, values: Tensor, gradient: Tensor, group: dict) -> Tensor:
         """Adam's step ``-lr m^ / (sqrt(v^) + eps)`` with corrected moments m^ and v^."""
-        step, arrays = self._arrays(values, gradient)
+        step, (new, m, v) = self._arrays(values, gradient)
         first, second = (1 - beta**step for beta in group["betas"])
         change = torch.empty_like(values)
         numbers = _numbers(change, group, group["lr"] / first, 1 / math.sqrt(second))
-        _fill_steps(*arrays, numbers, change.view(-1).numpy())
+        _fill_steps(new, m, v, numbers, change.view(-1).numpy())
         return change
 
 
@@ -202,14 +202,14 @@ class MetaplasticAdam(_Adam):
                     self._move(values, values.grad, group)
 
     def _move(self, values: Tensor, gradient: Tensor, group: dict) -> None:
-        step, arrays = self._arrays(values, gradient)
+        step, (new, m, v) = self._arrays(values, gradient)
         first, second = (1 - beta**step for beta in group["betas"])
         numbers = _numbers(values, group, group["lr"] * math.sqrt(second) / first, 1.0)
         gated = values.dim() > 1 and group["meta"]
         tanh = values.mul(group["meta"]).tanh_() if gated else torch.zeros_like(values)
         decay = type(numbers[0])(group["decay"])
-        flat = (each.detach().view(-1).numpy() for each in (tanh, values))
-        _move_gated(*arrays, numbers, decay, *flat)
+        tanh, moved = (each.detach().view(-1).numpy() for each in (tanh, values))
+        _move_gated(new, m, v, numbers, decay, tanh, moved)
 
 
 def consolidation(meta: float, latent: Tensor) -> Tensor:

@@ -181,11 +181,11 @@ class WeakResetMemory(Memory):
         if device.pink:
             filtered = self.history.view(-1, device.taps), self.pink
         give(
-            *_flat(counts), everywhere, *_flat(self.age), _flat(*laws), _flat(*chain),
+            _flat(counts)[0], everywhere, _flat(self.age)[0], _flat(*laws), _flat(*chain),
             (device.telegraph_up, device.telegraph_down),
-            (filtered[0].numpy(), *_flat(filtered[1])),
+            (filtered[0].numpy(), _flat(filtered[1])[0]),
             (device.pink_coupling * device.filter()).numpy(),
-            self._seeds(bool(counts.max() > 0)), *_flat(self.ln_ohm),
+            self._seeds(bool(counts.max() > 0)), _flat(self.ln_ohm)[0],
         )  # fmt: skip
 
     def _seeds(self, pulsed: bool) -> np.ndarray:
