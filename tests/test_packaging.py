@@ -95,3 +95,16 @@ def test_every_file_states_its_licence():
     for path in written:
         first = path.read_text().partition("\n")[0]
         assert first == "# SPDX-License-Identifier: BSD-2-Clause", path
+
+
+def test_every_data_file_is_installed():
+    """A file beside the code that no pattern names is there in a checkout and nowhere else."""
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    named = set()
+    for package, patterns in given["package-data"].items():
+        parts = package.split(".")[1:]
+        base = ROOT.joinpath(*parts) if parts[0] in FOLDERS else ROOT.joinpath("twincell", *parts)
+        named |= {path for pattern in patterns for path in base.glob(pattern)}
+    there = {path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()}
+    data = {p for p in there if p.suffix != ".py" and "__pycache__" not in p.parts}
+    assert named == data
