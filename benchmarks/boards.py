@@ -9,12 +9,12 @@ the first left in the cache, or nothing with ``--no-cache``; both are compared b
 """
 
 import argparse
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from area_tools import BUILD, RESULTS, versions
+from area_tools import BUILD, versions
+from results import put
 
 from twincell import api, board_link
 from twincell.board_measure import projected_sweep
@@ -23,7 +23,6 @@ from twincell.fpga.description import FILE
 from twincell.fpga.targets import BOARDS
 from twincell.fpga.tools import FlowError
 from twincell.hw.tools import ToolMissing
-from twincell.model.files import write_bytes
 
 TOOLS = (
     "amaranth-boards",
@@ -121,11 +120,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     results = {"versions": versions(TOOLS), "boards": boards}
-    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
-    if options.write:
-        write_bytes(RESULTS / "boards.json", text.encode())
-        write_bytes(RESULTS / "boards.md", page.encode())
-    print(text if options.json else page, end="")
+    put("boards", results, markdown(results), as_json=options.json, write=options.write)
     return 0
 
 

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from area_tools import RESULTS, versions
+from area_tools import versions
 from estimate_points import DRAWN, DRAWN_HELD_BACK, GRID, HELD_BACK, Drawn, Point
+from results import RESULTS
 from scipy.optimize import nnls
 
 from twincell.hw.estimate import fast

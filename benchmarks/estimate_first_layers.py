@@ -20,18 +20,19 @@ from pathlib import Path
 
 import numpy as np
 from amaranth.lib import wiring
-from area_tools import RESULTS, versions
+from area_tools import versions
+from results import put
 
 from twincell.hw.estimate import activity
 from twincell.hw.estimate.designs import Presenters, Unit, Units
 from twincell.hw.estimate.estimate import Estimate, estimate
 from twincell.hw.estimate.features import beats_of
-from twincell.hw.estimate.first_layers import CLOCK, at_random
+from twincell.hw.estimate.first_layers import CLOCK, at_random, budget
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, Synthesis, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
 from twincell.hw.layer_plan import LayerPlan
-from twincell.hw.plan import Budget, Plan, plan
+from twincell.hw.plan import Plan, plan
 from twincell.hw.stochastic import Presenter
 from twincell.model.files import write_bytes
 from twincell.model.graph import Graph
@@ -91,8 +92,7 @@ def _kept(what: str, make: Callable[[], wiring.Component]) -> Synthesis:
 
 def measured(graph: Graph, first_layer: str, cycles: int, images: np.ndarray) -> dict:
     """Area and energy of a design at each node."""
-    budget = Budget(images_per_second=CLOCK / cycles, clock=CLOCK, first_layer=first_layer)
-    planned = plan(graph, budget)
+    planned = plan(graph, budget(cycles, first_layer))
     cells = synthesized(planned, graph.input.planes)
     seen = activity.measure(graph, planned, images)
     first = planned.layers[0]
@@ -124,10 +124,11 @@ def trends(graph: Graph) -> dict[str, dict[str, list[float]]]:
         base: dict = {}
         found[str(cycles)] = {}
         for name, (network, first_layer) in designs(graph).items():
-            budget = Budget(images_per_second=CLOCK / cycles, clock=CLOCK, first_layer=first_layer)
             technology = Technology(default_table(), NODES[0], "rram-2t2r")
             planes = network.input.planes
-            made = figures(estimate(plan(network, budget), technology, planes=planes))
+            made = figures(
+                estimate(plan(network, budget(cycles, first_layer)), technology, planes=planes)
+            )
             base = base or made
             changes = [made[key] / base[key] - 1 for key in ("first_logic_um2", "um2")]
             if made is not base:
@@ -277,11 +278,7 @@ def main() -> int:
         results["designs"][design] = measured(network, first_layer, options.cycles, images)
         print(design, file=sys.stderr)
     results["trend"] = trends(graph)
-    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
-    if options.write:
-        write_bytes(RESULTS / "estimate.json", text.encode())
-        write_bytes(RESULTS / "estimate.md", page.encode())
-    print(page, end="")
+    put("estimate", results, markdown(results), as_json=False, write=options.write)
     return 0
 
 

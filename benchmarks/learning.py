@@ -9,7 +9,6 @@ is meant to be carried from one machine to another. Plain Adam is torch's, fused
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -18,19 +17,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from results import put
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
 from twincell.model.data import DataError, load
-from twincell.model.files import write_bytes
 from twincell.model.layers import Pixels, mlp
 from twincell.model.learning.devices.presets import preset
 from twincell.model.learning.networks import seeded
 from twincell.model.learning.optimizers import PulseAdam
 from twincell.model.learning.tasks import Task, task
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results"
 NETWORKS = (((512,), 1000), ((3000,), 1000), ((512,), 100))  # hidden neurons, images of a step
 DEVICES = ("weak-reset", "weak-reset-mean", "ideal")
 IMAGES_A_TURN = 5000
@@ -142,11 +140,7 @@ def main() -> int:
         "versions": {name: version(name) for name in ("twincell", "torch", "numba")},
         "networks": [measure(*network, data, options.rounds) for network in NETWORKS],
     }
-    text, page = json.dumps(results, indent=2) + "\n", markdown(results)
-    if options.write:
-        write_bytes(RESULTS / "learning.json", text.encode())
-        write_bytes(RESULTS / "learning.md", page.encode())
-    print(text if options.json else page, end="")
+    put("learning", results, markdown(results), as_json=options.json, write=options.write)
     return 0
 
 

@@ -16,6 +16,11 @@ from .technology import Technology
 CLOCK = 100e6  # Hz
 
 
+def budget(cycles: int, first_layer: FirstLayer | str = FirstLayer.SERIAL) -> Budget:
+    """For an image in at most so many cycles."""
+    return Budget(images_per_second=CLOCK / cycles, clock=CLOCK, first_layer=first_layer)
+
+
 def at_random(graph: Graph, presentations: int, accumulate: str) -> Graph:
     """A network of fixed-point pixels for stochastic ones: its thresholds and offsets are those of
     as much less weight, which is enough for what its hardware costs."""
@@ -63,8 +68,7 @@ def cost(
 ) -> Cost:
     """What a network costs that takes at most ``cycles`` for an image, by the fast model, with the
     activity of ``images`` (images, *graph.input.shape)."""
-    budget = Budget(images_per_second=CLOCK / cycles, clock=CLOCK, first_layer=first_layer)
-    planned = plan(graph, budget)
+    planned = plan(graph, budget(cycles, first_layer))
     made = estimate(
         planned,
         technology,
