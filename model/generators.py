@@ -35,6 +35,7 @@ FRACTION_BITS = 26
 MAX_DIGITS = 8  # gaps below 2^48
 LEAST_RATE = 2.0**-40
 
+SPLITMIX_STEP = np.uint64(0x9E3779B97F4A7C15)
 _JUMP = 27  # log2 of the words between two images
 # Of each register: feedback shift, feedback shift back, mask of the bits that count, shift.
 _TAUS88 = (
@@ -56,6 +57,15 @@ def mix(*values: int) -> int:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _U64
         state ^= state >> 31
     return state
+
+
+@njit(inline="always")
+def splitmix(state):
+    """The word of the splitmix64 sequence that belongs to ``state``, uint64; states are
+    ``SPLITMIX_STEP`` apart."""
+    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return word ^ (word >> np.uint64(31))
 
 
 def step_register(index: int, value: int) -> int:

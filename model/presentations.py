@@ -18,7 +18,7 @@ from numba import njit
 from scipy.stats import binom
 from torch import Tensor
 
-from .generators import mix
+from .generators import SPLITMIX_STEP, mix, splitmix
 from .planes import Stochastic
 from .stochastic import Generator
 
@@ -72,10 +72,8 @@ def _fill_counts(pixels, thresholds, aliases, seed, out):
     entries = np.uint64(thresholds.shape[1])
     state = seed
     for index in range(len(pixels)):
-        state += np.uint64(0x9E3779B97F4A7C15)
-        word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        word ^= word >> np.uint64(31)
+        state += SPLITMIX_STEP
+        word = splitmix(state)
         k = ((word >> np.uint64(32)) * entries) >> np.uint64(32)
         level = pixels[index]
         aliased = np.uint64(np.uint32(word) >= thresholds[level, k])

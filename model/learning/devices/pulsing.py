@@ -10,22 +10,16 @@ import math
 import numpy as np
 from numba import njit
 
+from ...generators import SPLITMIX_STEP, splitmix
+
 _POWERS = 64  # of the chain's matrix that are tabulated: more pulses than an update gives
-
-
-@njit(inline="always")
-def _word(state):
-    """The word of splitmix64 that belongs to ``state``, uint64."""
-    word = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return word ^ (word >> np.uint64(31))
 
 
 @njit(inline="always")
 def _next(states, source):
     """The next word of one source of chance, of which ``states`` are overwritten."""
-    states[source] += np.uint64(0x9E3779B97F4A7C15)
-    return _word(states[source])
+    states[source] += SPLITMIX_STEP
+    return splitmix(states[source])
 
 
 @njit(inline="always")
