@@ -219,6 +219,7 @@ class Reference:
         shape = (reads.groups, reads.steps(len(weights)), reads.folds, 2 if ternary else 1)
         columns = (reads.neurons, reads.lanes) if reads.by_neuron else (reads.lanes, reads.neurons)
         order = np.array(plane_order(weights))
+        heavy = torch.tensor(weights, dtype=flat.dtype, device=self.device)
         bits = reads.bits(len(weights), ternary)
         for row in range(len(sums)):
             at = error_positions(
@@ -235,12 +236,11 @@ class Reference:
                 torch.from_numpy(part[real]).to(self.device)
                 for part in (neuron, source, line, order[step])
             )
-            shown = flat[row, plane, source]
-            factor = torch.tensor(weights, device=self.device)[plane]
             if reads.whole:  # every column is shown a 1, and counts the pixel
-                pixel = torch.tensor(weights, dtype=flat.dtype, device=self.device) @ flat[row]
-                shown, factor = torch.ones_like(shown), pixel[source]
-            product = shown * signed[neuron, source]
+                product, factor = signed[neuron, source], (heavy @ flat[row])[source]
+            else:
+                product = flat[row, plane, source] * signed[neuron, source]
+                factor = heavy[plane]
             if ternary:
                 # Agree is the line 0 and disagree the line 1, of opposite sides of the sum.
                 side = 1 - 2 * line
