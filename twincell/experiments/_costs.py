@@ -13,7 +13,7 @@ from ..networks import first_images, load
 from ._report import Finding, Table, plot
 
 CYCLES, IMAGES = 4096, 16  # of an image, and whose activity is measured
-TECHNOLOGY = Technology(default_table(), 130, "rram-2t2r")
+NODE, CELL = 130, "rram-2t2r"
 Point = tuple[Accumulate, int]  # where presentations are added up, and how many they are
 
 
@@ -38,11 +38,12 @@ def costs(net: str, counts: Sequence[int], data: Path | None) -> Costs:
     graph = load(net)
     images = first_images(net, graph, IMAGES, directory=data).pixels
     points = [(place, count) for place in Accumulate for count in counts]
+    technology = Technology(default_table(), NODE, CELL)
     return Costs(
-        cost(graph, images, TECHNOLOGY, cycles=CYCLES, first_layer=FirstLayer.PARALLEL),
-        cost(graph, images, TECHNOLOGY, cycles=CYCLES),
+        cost(graph, images, technology, cycles=CYCLES, first_layer=FirstLayer.PARALLEL),
+        cost(graph, images, technology, cycles=CYCLES),
         {
-            (place, count): cost(at_random(graph, count, place), images, TECHNOLOGY, cycles=CYCLES)
+            (place, count): cost(at_random(graph, count, place), images, technology, cycles=CYCLES)
             for place, count in points
         },
     )
@@ -76,7 +77,9 @@ def table(
         (f"P = {point[1]}, {places[point[0]]}", accuracy(point), *_cells(each, found))
         for point, each in found.stochastic.items()
     ]
-    title = f"Cost of the first layers at {CYCLES} cycles an image, {CLOCK / 1e6:g} MHz, 130 nm, "
+    title = (
+        f"Cost of the first layers at {CYCLES} cycles an image, {CLOCK / 1e6:g} MHz, {NODE} nm, "
+    )
     title += "change against whole pixels in brackets"
     columns = ("first layer", "accuracy, %", "its transistors", "all area, mm2", "all energy, nJ")
     return Table(title, columns, rows)
