@@ -35,14 +35,15 @@ def _assert_equal(learned: Learned, memory, counts: np.ndarray) -> None:
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not on PATH")
 def test_a_device_at_the_pins_takes_the_pulses_of_an_update():
     """All noises on; the third word line gets nothing, the fourth the greatest counts."""
-    memory = preset("weak-reset").device.memory((4, 9), 7)
+    memory = preset("weak-reset").device.memory((4, 40), 7)
     memory.randomize(30)
     before = _copy(memory)
-    counts = np.random.default_rng(3).integers(-14, 15, (4, 9))
+    counts = np.random.default_rng(3).integers(-14, 15, (4, 40))
     counts[2], counts[3] = 0, 14
     memory.pulse(torch.from_numpy(counts))
     learned = learn("weak-reset", 7, before, counts, simulator="icarus", idle=0.3)
     _assert_equal(learned, memory, counts)
+    assert (learned.weights[3] == 1).sum() > (learned.weights[2] == 1).sum()
     grown = (learned.state["ln_ohm"] - before["ln_ohm"])[BL].mean(dim=1)
     assert grown[3] > grown[2] + 0.01
 
