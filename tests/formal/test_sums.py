@@ -64,7 +64,8 @@ def _depth(specification) -> int:
 
 
 @pytest.mark.parametrize(
-    ("width", "levels"), [*COUNTS, pytest.param(40, 2, marks=pytest.mark.slow)]
+    ("width", "levels"),
+    [*COUNTS, *(pytest.param(width, 2, marks=pytest.mark.slow) for width in (40, 48))],
 )
 def test_a_popcount_is_the_sum_of_its_lanes(width, levels):
     specification = _counted(width, levels)

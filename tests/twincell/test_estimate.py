@@ -83,20 +83,24 @@ def test_no_torch_is_imported():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("array", "injection"),
-    [
-        ("digital", api.Injection(ber=0.01)),
-        ("emulated", api.Injection(ber=0.01, transient=0.02)),
-        ("macro", api.Injection()),
-        ("macro", api.Injection(transient=0.02)),
-    ],
-)
-def test_whole_pixels_verify(array, injection):
+@pytest.mark.parametrize("array", ["digital", "macro"])
+def test_whole_pixels_verify(array):
+    result = api.verify(
+        "digits-mlp", 60, budget=Budget(lanes=400, first_layer="parallel"), array=array
+    )
+    assert result.mismatches == 0
+    assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("array", ["emulated", "macro"])
+def test_whole_pixels_verify_with_read_errors(array):
     budget = Budget(lanes=400, first_layer="parallel")
-    options = {"budget": budget, "array": array, "injection": injection}
-    result = api.verify("digits-mlp", 60, simulator="native", **options)
-    assert result.mismatches == 0 and result.as_planned is not False
+    options = {"array": array, "injection": api.Injection(ber=0.01, transient=0.02)}
+    result = api.verify("digits-mlp", 60, simulator="native", budget=budget, **options)
+    assert result.mismatches == 0
+    if array == "macro":  # emulated read errors take cycles of their own
+        assert result.cycles_per_image == result.planned_cycles_per_image
 
 
 @pytest.mark.slow
