@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from . import kernels
+from . import kernels, misreads
 from .errors import LayerErrors
 from .generators import gap_table, starts_of_images
 from .graph import Value
@@ -114,7 +114,7 @@ class Layer:
             totals *= 2
         if self.noise is not None:
             planes = plane_order(tuple(plane_weights))
-            flips = kernels.read_errors(
+            flips = misreads.read_errors(
                 np.ascontiguousarray(rows),
                 plane_weights,
                 np.array(planes, dtype=np.int64),
