@@ -13,7 +13,7 @@ from ..model import files
 from ..model.reads import ArrayReads, ReadOrder
 from .instrument import Instrument
 
-FORMAT, VERSION = "twincell-board", 1
+FORMAT, VERSION = "twincell-board", 2
 FILE = "board.json"  # in the directory of a build
 MAX_BYTES = 1 << 20  # of the file: descriptions come from outside
 
@@ -77,12 +77,22 @@ class EmulatedAt(_Part):
 
     name: str
     node: int = Field(ge=0)
-    reads: int = Field(ge=1)
     bits_per_read: int = Field(ge=1)
     rate: float = Field(ge=0, le=1)
     start: tuple[int, int, int]
     read_errors: int = Field(ge=0)  # index of the target
     word_lines: int = Field(ge=0)
+
+
+class Pace(_Part):
+    """What an image takes: in steady state without read errors, and of each emulated array.
+
+    ``presentations`` is ``None`` for an input that is not stochastic.
+    """
+
+    presentations: int | None
+    cycles_per_image: int = Field(ge=1)
+    reads: tuple[int, ...]
 
 
 class Reads(_Part):
@@ -129,7 +139,7 @@ class Description(_Part):
     """
 
     format: Literal["twincell-board"] = FORMAT
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     board: str
     network: str
     clock: float = Field(gt=0)
@@ -137,7 +147,7 @@ class Description(_Part):
     baud: float = Field(gt=0)
     configuration: str = Field(pattern="^[0-9a-f]{64}$")
     build: str = Field(pattern="^[0-9a-f]{64}$")
-    cycles_per_image: int = Field(ge=1)
+    paces: tuple[Pace, ...] = Field(min_length=1)
     packets: dict[str, int]
     results: ResultAt
     capacity: Holds
@@ -152,6 +162,16 @@ class Description(_Part):
             if each.name == name:
                 return each
         raise KeyError(name)
+
+    def pace(self, presentations: int | None = None) -> Pace:
+        """Of a number of presentations, by default the first; raises ``ValueError`` for one that
+        the build has not."""
+        if presentations is None:
+            return self.paces[0]
+        for each in self.paces:
+            if each.presentations == presentations:
+                return each
+        raise ValueError(f"{self.network} was not built for {presentations} presentations")
 
     @property
     def read_order(self) -> ReadOrder:
@@ -200,29 +220,27 @@ def describe(
 ) -> Description:
     """The description of an emulator with a clock in hertz."""
     network, controlled = instrument.network, instrument.controlled
-    plan, about = network.plan, network.about()
+    plan = network.plan
     loadables = network.loadables
 
     def target(stream: Any) -> int:
         return next(index for index, each in enumerate(loadables) if each.program is stream)
 
+    counting = [index for index, each in enumerate(network.arrays) if each in network.counting]
+    layers = [(plan.layers[index], network.arrays[index]) for index in counting]
     emulated = [
         {
-            **each,
+            "name": layer.name,
             "node": layer.node,
+            "bits_per_read": array.bits_per_read,
+            "rate": array.rate,
+            "start": array.start,
             "read_errors": target(array.i_errors),
             "word_lines": target(array.i_program),
         }
-        for each, (layer, array) in zip(
-            about.get("emulated", []),
-            [
-                pair
-                for pair in zip(plan.layers, network.arrays, strict=True)
-                if pair[1] in network.counting
-            ],
-            strict=True,
-        )
+        for layer, array in layers
     ]
+    shown = {count: plan.shown(count) for count in plan.presentations or (None,)}
     return Description.model_validate(
         {
             "board": board,
@@ -232,7 +250,14 @@ def describe(
             "baud": clock / clocks_per_bit,
             "configuration": instrument.identity.configuration,
             "build": instrument.identity.build,
-            "cycles_per_image": plan.cycles_per_image,
+            "paces": [
+                {
+                    "presentations": count,
+                    "cycles_per_image": each.cycles_per_image,
+                    "reads": [each.layers[index].reads for index in counting],
+                }
+                for count, each in shown.items()
+            ],
             **instrument.about(),
             "registers": controlled.registers.as_dict()["registers"],
             "targets": [{**vars(each.target), "words": each.target.words} for each in loadables],

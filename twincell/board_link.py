@@ -109,14 +109,16 @@ class Way:
 
 
 @contextmanager
-def measuring(machine: Machine, way: Way) -> Iterator[Experiment]:
-    """What measures on a board.
+def measuring(machine: Machine, way: Way, presentations: int | None = None) -> Iterator[Experiment]:
+    """What measures on a board, with so many presentations of each image, where the network has
+    them, by default its first number.
 
     Raises ``UsageError`` when it is not clear which board is meant, and ``OSError``.
     """
     timeout = {"timeout": SIMULATED_TIMEOUT} if way.simulate else {}
     with _opened(machine, way) as transport:
-        yield Experiment(Board(Session(transport, **timeout), machine.about, machine.graph))
+        board = Board(Session(transport, **timeout), machine.about, machine.graph)
+        yield Experiment(board, presentations=presentations)
 
 
 @contextmanager

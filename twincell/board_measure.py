@@ -14,7 +14,7 @@ from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
 from .model.errors import ErrorMap
-from .networks import first_images
+from .networks import chosen_presentations, first_images
 from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
@@ -30,29 +30,40 @@ def run(
     images: int,
     injection: Injection,
     *,
+    presentations: int | None = None,
     dataset: str | None = None,
     data: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict, bool]:
     """Runs test images under one error map; the report, and whether all was as predicted.
 
-    ``images`` are the first of the test images, or random ones where the network has none. Raises
+    ``images`` are the first of the test images, or random ones where the network has none;
+    ``presentations`` are those of a stochastic input, by default its first number. Raises
     ``UsageError`` for what does not go together, and for a board that does not answer.
     """
+    presentations = chosen_presentations(machine.graph, presentations)
     errors = injection.errors(machine.graph)
     shown = first_images(
         machine.net, machine.graph, images, dataset=dataset, directory=data, seed=injection.seed
     )
     start = time.perf_counter()
-    with board_link.measuring(machine, way) as bench:
+    with board_link.measuring(machine, way, presentations) as bench:
         (found,) = bench.measure(shown.pixels, [errors], progress=progress)
     seconds = time.perf_counter() - start
     accuracy = shown.accuracy(found.labels)
     return _report(machine, way, injection, errors, found, bench, accuracy, seconds), found.exact
 
 
-def planned(machine: Machine, way: Way, images: int, injection: Injection) -> dict:
+def planned(
+    machine: Machine,
+    way: Way,
+    images: int,
+    injection: Injection,
+    *,
+    presentations: int | None = None,
+) -> dict:
     """What :func:`run` would do, without a board: what is sent, and where."""
+    presentations = chosen_presentations(machine.graph, presentations)
     injection.errors(machine.graph)
     about = machine.about
     lines = [about.targets[each.word_lines] for each in about.emulated]
@@ -66,6 +77,7 @@ def planned(machine: Machine, way: Way, images: int, injection: Injection) -> di
         "port": "simulated" if way.simulate else port,
         "baud": about.baud,
         "images": images,
+        "presentations": presentations,
         "image_slots": about.capacity.slots,
         "image_bytes": images * about.image_words * 4,
         "word_line_bytes": sum(each.rows * each.words * 4 for each in lines),
@@ -74,7 +86,14 @@ def planned(machine: Machine, way: Way, images: int, injection: Injection) -> di
     }
 
 
-def projected_sweep(machine: Machine, images: int, maps: int, programmed: int) -> dict:
+def projected_sweep(
+    machine: Machine,
+    images: int,
+    maps: int,
+    programmed: int,
+    *,
+    presentations: int | None = None,
+) -> dict:
     """What a sweep would send and take, without a board.
 
     It is a projection from cycles and from the line's rate: every word line is sent for each of the
@@ -93,7 +112,8 @@ def projected_sweep(machine: Machine, images: int, maps: int, programmed: int) -
     sent += maps * parts * _bytes(about, "read_errors")
     received = maps * images * about.results.words * 4
     line = (sent / WRITING + received / READING) * BITS / about.baud
-    computing = maps * images * about.cycles_per_image / about.clock
+    cycles = about.pace(chosen_presentations(machine.graph, presentations)).cycles_per_image
+    computing = maps * images * cycles / about.clock
     return {
         "board": machine.board.name,
         "network": machine.graph.name,
@@ -129,19 +149,27 @@ def _at_once(about: Description, images: int, persistent: bool) -> int:
 
 
 def measured_sweep(
-    machine: Machine, way: Way, directory: Path, *, progress: Progress | None = None, **options
+    machine: Machine,
+    way: Way,
+    directory: Path,
+    *,
+    presentations: int | None = None,
+    progress: Progress | None = None,
+    **options,
 ) -> tuple[Sweep, Experiment]:
     """A sweep on a board; the options are those of :func:`~.sweeps.sweep.sweep`.
 
     Its table is that of the same sweep in software. Raises :class:`Mismatch` at the first map of
     which anything is not as predicted.
     """
-    with board_link.measuring(machine, way) as bench:
+    presentations = chosen_presentations(machine.graph, presentations)
+    with board_link.measuring(machine, way, presentations) as bench:
         found = sweep(
             machine.net,
             directory,
             crew=_crew(bench),
             order=machine.about.read_order,
+            presentations=presentations,
             progress=progress,
             **options,
         )
@@ -206,6 +234,7 @@ def _report(
         "simulated": way.simulate,
         "seed": injection.seed,
         "images": count,
+        "presentations": bench.presentations,
         "mismatches": found.mismatches,
         "accuracy": accuracy,
         "flips": found.flips,

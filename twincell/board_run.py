@@ -18,6 +18,9 @@ Name = Annotated[str, typer.Argument(help="A board of `list`, or the directory o
 Net = Annotated[str | None, typer.Option("--net", help="A network; else the board's own.")]
 Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle that it was built with.")]
 Images = Annotated[int, typer.Option(min=1, help="Test images, from the first.")]
+Shown = Annotated[
+    int | None, typer.Option("--presentations", help="Of a stochastic input; else its first.")
+]
 Port = Annotated[str | None, typer.Option(help="Serial port; else found by the USB bridge.")]
 Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
 Simulate = Annotated[bool, typer.Option("--simulate", help="Measure on the simulated board.")]
@@ -36,6 +39,7 @@ def run(
     transient: Annotated[float | None, typer.Option(help="Rate of read errors.")] = None,
     device: Annotated[str | None, typer.Option(help="A device whose cell gives them.")] = None,
     errors: Annotated[Path | None, typer.Option(help="A file of errors.")] = None,
+    presentations: Shown = None,
     seed: Seed = 0,
     lanes: Lanes = None,
     port: Port = None,
@@ -53,12 +57,19 @@ def run(
     way = board_link.Way(port, serial, simulate)
     injection = Injection(ber, transient, device, errors, seed)
     if dry_run:
-        plan = board_measure.planned(machine, way, images, injection)
+        plan = board_measure.planned(machine, way, images, injection, presentations=presentations)
         reports.put(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
         return
     with working("run") as progress:
         report, exact = board_measure.run(
-            machine, way, images, injection, dataset=dataset, data=data, progress=progress
+            machine,
+            way,
+            images,
+            injection,
+            presentations=presentations,
+            dataset=dataset,
+            data=data,
+            progress=progress,
         )
     reports.put(report, reports.pairs(machine.board.title, report), as_json)
     if not exact:
@@ -75,6 +86,7 @@ def sweep(
     knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
     maps: Annotated[int, typer.Option(min=1, help="Error maps of each point.")] = 10,
     images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    presentations: Shown = None,
     seed: Seed = 0,
     lanes: Lanes = None,
     port: Port = None,
@@ -104,7 +116,9 @@ def sweep(
         found = points(**grid)
         tasks = sum(1 if point.clean else maps for point in found)
         programmed = maps * sum(point.ber > 0 for point in found)
-        plan = board_measure.projected_sweep(machine, images, tasks, programmed)
+        plan = board_measure.projected_sweep(
+            machine, images, tasks, programmed, presentations=presentations
+        )
         reports.put(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
         return
     try:
@@ -116,6 +130,7 @@ def sweep(
                 **grid,
                 maps=maps,
                 images=images,
+                presentations=presentations,
                 seed=seed,
                 dataset=dataset,
                 data=data,

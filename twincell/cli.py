@@ -86,6 +86,10 @@ Arranged = Annotated[
 First = Annotated[
     str, typer.Option("--first-layer", help="serial or parallel: planes of bits, or whole pixels.")
 ]
+Shown = Annotated[
+    int | None,
+    typer.Option("--presentations", help="Of a stochastic input (default: its first number)."),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
 Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
 Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
@@ -176,9 +180,7 @@ def estimate(
     ] = None,
     data: Data = None,
     dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
-    presentations: Annotated[
-        int | None, typer.Option(help="Of a stochastic input (default: its first number).")
-    ] = None,
+    presentations: Shown = None,
     synthesize: Annotated[
         bool, typer.Option("--synthesize", help="Count the network's own logic with Yosys.")
     ] = False,
@@ -279,9 +281,7 @@ def verify(
     device: Device = None,
     stuck: Stuck = None,
     errors: Errors = None,
-    presentations: Annotated[
-        int | None, typer.Option(help="Of a stochastic input (default: its first number).")
-    ] = None,
+    presentations: Shown = None,
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
     as_json: Json = False,
 ) -> None:
@@ -337,6 +337,7 @@ def sweep(
     images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
     data: Data = None,
     dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    presentations: Shown = None,
     seed: Annotated[int, typer.Option(help="Of all errors.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes (default: a core each).")] = None,
     dask: Annotated[str | None, typer.Option(help="Address of a Dask scheduler instead.")] = None,
@@ -362,6 +363,7 @@ def sweep(
             images=images,
             dataset=dataset,
             data=data,
+            presentations=presentations,
             seed=seed,
             budget=_budget(lanes, rate, clock, arrangement),
             workers=workers,

@@ -10,6 +10,7 @@ import numpy as np
 from .model import data, store
 from .model.data import Dataset
 from .model.graph import Graph
+from .model.planes import Stochastic
 from .model.recipe import Recipe
 
 RANDOM = "random"  # stands for a data set: seeded random images without labels
@@ -37,6 +38,19 @@ def recipe_path(recipe: str | Path) -> Path:
 def load(net: str | Path) -> Graph:
     """Reads a network: a file, or a name from the zoo."""
     return store.load(network_path(net))
+
+
+def chosen_presentations(graph: Graph, asked: int | None) -> int | None:
+    """How often an image is shown: the number asked for, by default the first that the network
+    supports; ``None`` when its input is not stochastic.
+
+    Raises ``UsageError`` with the supported numbers.
+    """
+    try:
+        count = graph.presentations(asked)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    return count if isinstance(graph.input.planes, Stochastic) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -249,7 +249,8 @@ def sweep_table(result: Sweep) -> RenderableType:
     names = ["device"] if any(each.point.device for each in result.points) else []
     names += [result.knob] if result.knob else []
     columns = ("persistent", "read errors", "accuracy", "95 % interval", "maps", "wrong synapses")
-    made = table(f"{result.network} on {result.dataset}", *names, *columns, right=len(names))
+    shown = f", {result.presentations} presentations" if result.presentations else ""
+    made = table(f"{result.network} on {result.dataset}{shown}", *names, *columns, right=len(names))
     for each in result.points:
         point = each.point
         cells = ["none" if point.device is None else point.device] if names else []

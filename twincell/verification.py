@@ -20,9 +20,8 @@ from .injection import Injection
 from .model import error_store, integer
 from .model.errors import ErrorMap
 from .model.graph import Graph
-from .model.planes import Stochastic
 from .model.reads import ReadOrder
-from .networks import Images, UsageError, first_images, load
+from .networks import Images, chosen_presentations, first_images, load
 from .progress import Progress
 from .request import PAUSES, Request
 from .sim import harness, native
@@ -68,7 +67,7 @@ def verify(
     last with notes that say where the Verilog is and how to repeat the run.
     """
     graph = load(net)
-    presentations = _presentations(graph, presentations)
+    presentations = chosen_presentations(graph, presentations)
     injection = injection or Injection()
     errors = injection.errors(graph)
     array = hardware.array_kind(array, errors)
@@ -104,15 +103,6 @@ def _kept_on_failure(command: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _presentations(graph: Graph, asked: int | None) -> int | None:
-    """The number of presentations, ``None`` when the input is not stochastic."""
-    try:
-        count = graph.presentations(asked)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    return count if isinstance(graph.input.planes, Stochastic) else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,8 @@ from ...hw.loading import Target
 from ...model.errors import ErrorMap
 from ...model.generators import start_of_image
 from ...model.graph import Graph
+from ...model.planes import Stochastic
+from ...model.stochastic import start_register
 from ..description import Description, EmulatedAt
 from .session import LinkError, Session
 
@@ -107,11 +109,8 @@ class Board:
         """
         known = self._lines.pop(target, None)
         changed = np.ones(len(lines), bool) if known is None else (known != lines).any(axis=1)
-        self.write("LOAD_TARGET", target)
         for first, stop in _stretches(changed):
-            self.write("LOAD_ROW", first)
-            words = lines[first:stop].reshape(-1).tolist()
-            self.session.write(self._at("LOAD_DATA"), words, step=False)
+            self._load(target, first, lines[first:stop].reshape(-1).tolist())
         self._lines[target] = lines
         self.programmed += int(changed.sum())
         return int(changed.sum())
@@ -128,6 +127,19 @@ class Board:
                 written += self.load(array.word_lines, target.lines(self._bits(array, sensed)))
             return written
 
+    def show(self, presentations: int | None, image: int = 0) -> None:
+        """Chooses how often images are shown; the next image is number ``image``.
+
+        Read errors are drawn after it, see :meth:`draw`. Inputs that are not stochastic have
+        nothing to choose. Raises ``ValueError`` for a number that the network does not support.
+        """
+        count, planes = self.graph.presentations(presentations), self.graph.input.planes
+        if not isinstance(planes, Stochastic):
+            return
+        (target,) = (k for k, each in enumerate(self.targets) if each.kind == "presentations")
+        with self.held():
+            self._load(target, 0, [count, start_register(planes.seed, image)])
+
     def draw(self, errors: ErrorMap | None, image: int = 0) -> None:
         """Gives the arrays rate and seed of their read errors; the next image is number ``image``.
 
@@ -143,9 +155,7 @@ class Board:
                 if rate and self._rates.get(index) != rate:
                     self._rates.pop(index, None)
                     rows = slice(0, None)
-                self.write("LOAD_TARGET", array.read_errors)
-                self.write("LOAD_ROW", rows.start)
-                self.session.write(self._at("LOAD_DATA"), words[rows].tolist(), step=False)
+                self._load(array.read_errors, rows.start, words[rows].tolist())
                 if rate:
                     self._rates[index] = rate
 
@@ -217,6 +227,12 @@ class Board:
             self.write("WEAR_ROW", row)
             found.append(self.read("WEAR_COUNT"))
         return np.array(found)
+
+    def _load(self, target: int, row: int, words: list[int]) -> None:
+        """Rows of a memory, from one on."""
+        self.write("LOAD_TARGET", target)
+        self.write("LOAD_ROW", row)
+        self.session.write(self._at("LOAD_DATA"), words, step=False)
 
     def _at(self, name: str) -> int:
         return self.about.register(name).offset

@@ -69,12 +69,22 @@ class Experiment:
     Parameters
     ----------
     board : not yet connected
+    presentations : of an image whose pixels become random bits, by default the network's first
+        number
     recoveries : of a measurement
     wait : seconds for a port to come back
     """
 
-    def __init__(self, board: Board, *, recoveries: int = RECOVERIES, wait: float = WAIT):
-        self.board, self.recoveries, self.wait = board, recoveries, wait
+    def __init__(
+        self,
+        board: Board,
+        *,
+        presentations: int | None = None,
+        recoveries: int = RECOVERIES,
+        wait: float = WAIT,
+    ):
+        self.board, self.presentations = board, presentations
+        self.recoveries, self.wait = recoveries, wait
         self.recovered = 0
         self._reference = Interpreter(board.graph)
         self._connected = False
@@ -97,7 +107,9 @@ class Experiment:
         networks = [self._network(each) for each in errors]
         found: list[Measured | None] = [None] * len(errors)
         for number, part in enumerate(parts):
-            shown = self._reference.shown(images[part], first_image=part.start)
+            shown = self._reference.shown(
+                images[part], presentations=self.presentations, first_image=part.start
+            )
             for index, each in enumerate(errors):
                 one = self._recovering(images[part], each, networks[index], shown)
                 before = found[index]
@@ -139,6 +151,7 @@ class Experiment:
         board, graph = self.board, self.board.graph
         board.upload(images)
         board.program(graph if errors is None else errors.sensed(graph))
+        board.show(self.presentations, shown.first_image)
         board.draw(errors, shown.first_image)
         board.clear()
         scores, classes = board.run(len(images))
@@ -155,7 +168,7 @@ class Experiment:
             counters["reads"],
             counters["cycles"],
             flips & _COUNTER,
-            sum(array.reads for array in board.about.emulated) * len(images) & _COUNTER,
+            sum(board.about.pace(self.presentations).reads) * len(images) & _COUNTER,
         )
 
     def _reopen(self) -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The host and a whole simulated board: programmed, run, predicted, lost and found again."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,9 @@ from twincell.fpga.host.transport import PipeTransport, Transport, TransportErro
 from twincell.fpga.responder import Responder
 from twincell.fpga.top import Emulator
 from twincell.hw.verilog import emit
+from twincell.model import integer
 from twincell.model.errors import ErrorMap
+from twincell.model.planes import Accumulate, Stochastic
 from twincell.sim.twin import Twin
 
 CLOCKS_PER_BIT = 6
@@ -32,8 +36,8 @@ SLOTS = 8
 class Build:
     """A small emulator on disk, and what describes it."""
 
-    def __init__(self, folder):
-        self.folder, self.case = folder, support.case()
+    def __init__(self, folder, case: support.Case):
+        self.folder, self.case = folder, case
         top = Emulator(self.case.network(), clocks_per_bit=CLOCKS_PER_BIT, slots=SLOTS)
         emit(top, folder, name="emulator")
         options = {"clock": 12e6, "clocks_per_bit": CLOCKS_PER_BIT}
@@ -48,7 +52,7 @@ class Build:
 
 @pytest.fixture(scope="module")
 def build(tmp_path_factory):
-    return Build(tmp_path_factory.mktemp("emulator"))
+    return Build(tmp_path_factory.mktemp("emulator"), support.case())
 
 
 class Mains(Transport):
@@ -100,6 +104,29 @@ def test_measurements_are_as_predicted(build):
             assert found[3].flips != found[5].flips  # another seed
             different = [(each.scores != found[0].scores).any() for each in found]
             assert different == [False, False, True, True, True, True]
+
+
+@pytest.mark.parametrize("accumulate", list(Accumulate))
+def test_presentations_are_chosen_by_the_host(accumulate, tmp_path):
+    """Each number of them on the same board, with errors, and images in several parts."""
+    build = Build(tmp_path, support.case(Stochastic(3, (3, 1, 8), seed=9, accumulate=accumulate)))
+    graph, images = build.case.graph, build.case.images
+    assert [each.presentations for each in build.about.paces] == [3, 1, 8]
+    errors, clean = [None, maps(graph)[4]], []
+    with PipeTransport(build.twin()) as transport:
+        for count in (8, 1, None):
+            board = build.board(transport)
+            experiment = Experiment(board, presentations=count)
+            found = list(experiment.measure(images, errors))
+            assert all(each.exact and len(each.scores) == len(images) for each in found)
+            assert found[0].reads == len(images) * sum(build.about.pace(count).reads)
+            shown = integer.scores(graph, images, presentations=count)
+            assert np.array_equal(found[0].scores, shown)
+            clean.append(shown)
+        board = Experiment(build.board(transport), presentations=2)
+        with pytest.raises(ValueError, match=r"^random supports 3, 1, 8 presentations, not 2$"):
+            next(board.measure(images, [None]))
+    assert all(np.any(one != other) for one, other in itertools.combinations(clean, 2))
 
 
 def test_nothing_is_sent_twice(build):

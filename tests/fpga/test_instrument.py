@@ -55,8 +55,9 @@ def test_images_run_again_under_other_errors(case):
             assert np.array_equal(labels, integer.labels(expected))
             assert await board.read("RUN_STATE") == 0
             assert await board.read("IMAGES") == 5
+            (pace,) = board.about.paces
             for index, array in enumerate(board.about.emulated):
-                assert await board.read(f"A{index}_READS") == 5 * array.reads
+                assert await board.read(f"A{index}_READS") == 5 * pace.reads[index]
                 flips = wanted.read_flips().get(array.node, 0)
                 assert await board.read(f"A{index}_FLIPS") == flips
                 assert not seed or flips

@@ -15,7 +15,9 @@ from twincell.hw.plan import Budget, Plan, plan
 from twincell.model.errors import ErrorMap
 from twincell.model.generators import start_of_image
 from twincell.model.graph import Graph
-from twincell.model.planes import FixedPoint
+from twincell.model.planes import FixedPoint, Stochastic
+
+_PIXELS = FixedPoint(3)
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,10 @@ class Case:
         return Network(self.graph, self.plan, loadable=True, arrays=EmulatedArrays(wear=True))
 
 
-def case(sizes=(23, 14, 5), bits: int = 3, *, lanes: int = 60, count: int = 12) -> Case:
+def case(planes: FixedPoint | Stochastic = _PIXELS) -> Case:
     rng = np.random.default_rng(1)
-    graph = mlp(rng, list(sizes), FixedPoint(bits))
-    return Case(graph, plan(graph, Budget(lanes=lanes)), random_images(rng, graph, count))
+    graph = mlp(rng, [23, 14, 5], planes)
+    return Case(graph, plan(graph, Budget(lanes=60)), random_images(rng, graph, 12))
 
 
 class Board:

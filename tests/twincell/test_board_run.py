@@ -9,14 +9,18 @@ from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.support.graphs import mlp
 from twincell import board_link, board_measure
 from twincell.board_measure import Way
 from twincell.cli import app
 from twincell.fpga.host.experiment import Measured
 from twincell.hw.plan import Budget
+from twincell.model import store
+from twincell.model.planes import Stochastic
 from twincell.sweeps.sweep import sweep
 
 RATES = [(None, None), (0.02, None), (None, 0.01), (0.05, 0.05)]
@@ -117,6 +121,26 @@ def test_what_a_sweep_would_take(tmp_path):
     )
     code, _, err = call(*words, "--dry-run")
     assert code == 2 and err == "twincell: Say how many images to project for: --images N\n"
+
+
+def test_how_often_images_are_shown(tmp_path):
+    """What is not simulated of it: that the number reaches the plan, and what is refused."""
+    path = tmp_path / "shown.safetensors"
+    planes = Stochastic(4, (1, 3), seed=2)
+    store.save(mlp(np.random.default_rng(1), [64, 24, 10], planes), path)
+    words = ["icebreaker", "--net", path, "--images", 5, "--dry-run", "--json"]
+    for asked, wanted in (((), 1), (("--presentations", 3), 3)):
+        code, out, _ = call("run", *words, "--simulate", *asked)
+        assert code == 0 and json.loads(out)["presentations"] == wanted
+    sweeps = ["sweep", *words, "--ber", "0.01", "--out", tmp_path, "--presentations"]
+    code, out, _ = call(*sweeps, 3)
+    third = json.loads(out)["seconds_computing"]
+    code, out, _ = call(*sweeps, 1)
+    assert third > 2 * json.loads(out)["seconds_computing"]
+    code, _, err = call(*sweeps, 2)
+    assert code == 2 and err.endswith("supports 1, 3 presentations, not 2\n")
+    code, _, err = call("run", "icebreaker", "--images", 5, "--presentations", 1, "--dry-run")
+    assert code == 2 and "digits-small has no stochastic input" in err
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from twincell.model import integer, store
 from twincell.model.data import load
 from twincell.model.devices.presets import preset
 from twincell.model.errors import ErrorMap
-from twincell.model.planes import FixedPoint
+from twincell.model.planes import FixedPoint, Stochastic
 from twincell.sweeps import tasks, workers
 from twincell.sweeps.ledger import FILE, Ledger
 from twincell.sweeps.points import points
@@ -70,6 +70,23 @@ def test_the_table_is_what_its_definition_says(net, tmp_path, transient):
         assert point.flips_mean == np.mean(flips)
         assert (point.read_flips_mean > 0) == (read > 0)
         assert point.low <= point.accuracy <= point.high
+
+
+def test_presentations_are_those_asked_for(tmp_path):
+    planes = Stochastic(5, (2, 7), seed=3)
+    graph = mlp(np.random.default_rng(3), [64, 24, 10], planes)
+    store.save(graph, tmp_path / "shown.safetensors")
+    digits = load("digits")
+    images, labels = digits.test_images[:101].reshape(-1, 64), digits.test_labels[:101]
+    for asked, wanted in ((None, 2), (7, 7)):
+        found = run(tmp_path / "shown.safetensors", tmp_path / f"{asked}", presentations=asked)
+        scores = integer.scores(graph, images, presentations=wanted)
+        assert found.points[0].accuracy == (integer.labels(scores) == labels).mean()
+        assert found.presentations == found.as_dict()["presentations"] == wanted
+    with pytest.raises(api.UsageError, match=r"another sweep: its presentations differ"):
+        run(tmp_path / "shown.safetensors", tmp_path / "7")
+    with pytest.raises(api.UsageError, match=r"supports 2, 7 presentations, not 3$"):
+        run(tmp_path / "shown.safetensors", tmp_path / "3", presentations=3)
 
 
 def test_workers_change_nothing(net, tmp_path):

@@ -15,7 +15,7 @@ import numpy as np
 from ..networks import UsageError
 from .tasks import Outcome, Task
 
-FORMAT = 1
+FORMAT = 2
 FILE = "sweep.sqlite"
 
 _TABLES = """

@@ -15,7 +15,7 @@ from ..hw.plan import Budget, plan
 from ..model import store
 from ..model.graph import Graph
 from ..model.reads import ReadOrder
-from ..networks import Images, UsageError, first_images, load
+from ..networks import Images, UsageError, chosen_presentations, first_images, load
 from ..progress import Progress
 from . import workers as crews
 from .intervals import LEVEL, two_way
@@ -63,6 +63,7 @@ class Measured:
 class Sweep:
     """The table of a sweep, which depends on nothing but ``key``'s content and the maps.
 
+    ``presentations`` are those of an image, ``None`` unless the input is stochastic.
     ``evaluated`` tasks were done by this run in ``seconds``; others were in the ledger. ``correct``
     says of each point which images each map got right: uint8 (maps, images).
     """
@@ -70,6 +71,7 @@ class Sweep:
     network: str
     digest: str
     dataset: str
+    presentations: int | None
     seed: int
     key: str
     knob: str | None
@@ -84,6 +86,7 @@ class Sweep:
             "network": self.network,
             "digest": self.digest,
             "dataset": self.dataset,
+            "presentations": self.presentations,
             "seed": self.seed,
             "key": self.key,
             "level": LEVEL,
@@ -104,6 +107,7 @@ def sweep(
     images: int | None = None,
     dataset: str | None = None,
     data: Path | None = None,
+    presentations: int | None = None,
     seed: int = 0,
     budget: Budget | None = None,
     workers: int | None = None,
@@ -125,6 +129,7 @@ def sweep(
     maps : error maps of each point
     images : how many of the test images, from the first; by default all
     dataset, data : which images, and where their files are; see :func:`.networks.first_images`
+    presentations : of a stochastic input, by default the first number that it supports
     seed : of all errors, 0 to 2^64 - 1
     budget : of the plan whose order of reads the read errors follow
     workers : processes; by default one a core, and 1 does it in this process
@@ -138,10 +143,11 @@ def sweep(
     grid = points(ber, transient, device, knob)
     _check_numbers(maps, workers, dask, seed)
     graph = load(net)
+    presentations = chosen_presentations(graph, presentations)
     shown = first_images(net, graph, images, dataset=dataset, directory=data)
     if order is None and any(point.rates(graph).transient for point in grid):
         order = plan(graph, budget).read_order
-    job, description = _job(graph, shown, grid, seed, order)
+    job, description = _job(graph, shown, grid, presentations, seed, order)
     crew = crew or partial(_outcomes, count=workers, dask=dask)
     start = time.perf_counter()
     with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
@@ -155,6 +161,7 @@ def sweep(
         network=graph.name,
         digest=store.digest(graph),
         dataset=shown.source,
+        presentations=presentations,
         seed=seed,
         key=job.key,
         knob=knob[0] if knob else None,
@@ -204,6 +211,7 @@ def _job(
     graph: Graph,
     shown: Images,
     grid: Sequence[Point],
+    presentations: int | None,
     seed: int,
     order: ReadOrder | None,
 ) -> tuple[Job, dict]:
@@ -224,13 +232,15 @@ def _job(
         "network": store.digest(graph),
         "data": sha.hexdigest(),
         "images": len(images),
+        "presentations": presentations,
         "seed": seed,
         "points": [identity(each) for each in rates],
         "order of reads": [
             list(vars(each).values()) for each in order.arrays if any(r.transient for r in rates)
         ],
     }
-    return Job(graph, order, images, labels, rates, seed, key(description)), description
+    job = Job(graph, order, images, labels, rates, presentations, seed, key(description))
+    return job, description
 
 
 def _outcomes(

@@ -33,6 +33,7 @@ class Job:
     graph, order : the network and the order in which its arrays are read
     images, labels : (images, *shape) and (images,)
     rates : of each point
+    presentations : of an image, ``None`` unless the input is stochastic
     seed : of the whole sweep
     key : SHA-256 of all that decides the results
     """
@@ -42,6 +43,7 @@ class Job:
     images: np.ndarray
     labels: np.ndarray
     rates: tuple[Rates, ...]
+    presentations: int | None
     seed: int
     key: str
 
@@ -84,7 +86,8 @@ class Engine:
 
     def __post_init__(self):
         self._network = Interpreter(self.job.graph, threads=1)
-        self._shown = self._network.shown(self.job.images)
+        shown = self.job.presentations
+        self._shown = self._network.shown(self.job.images, presentations=shown)
 
     def run(self, task: Task) -> Outcome:
         """The outcome of a task, which depends on nothing but the job and the task."""
