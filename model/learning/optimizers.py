@@ -212,11 +212,6 @@ class MetaplasticAdam(_Adam):
         _move_gated(new, m, v, numbers, decay, tanh, moved)
 
 
-def consolidation(meta: float, latent: Tensor) -> Tensor:
-    """``f = 1 - tanh^2(meta |w|)``: 1 at zero, falling with the size of the latent weight."""
-    return 1 - torch.tanh(meta * latent.abs()) ** 2
-
-
 def metaplastic(
     network: nn.Module, meta: float | Sequence[float], **options: Any
 ) -> MetaplasticAdam:

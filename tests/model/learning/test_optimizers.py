@@ -15,7 +15,6 @@ from twincell.model.learning.networks import give_memories, memories, normed_mlp
 from twincell.model.learning.optimizers import (
     MetaplasticAdam,
     PulseAdam,
-    consolidation,
     metaplastic,
 )
 
@@ -92,17 +91,6 @@ def test_the_gate_looks_at_the_momentum_and_weights_are_not_clipped():
     for _ in range(20):
         optimizer.step()
     assert weight.item() > grown - 1e-3  # tanh(7) leaves next to nothing
-
-
-def test_the_shape_of_the_consolidation():
-    w = torch.linspace(-5, 5, 101, dtype=torch.float64)
-    f = consolidation(1.35, w)
-    assert f[50] == 1 and torch.equal(f, f.flip(0))
-    assert (f[51:].diff() < 0).all() and (f > 0).all() and f[-1] < 1e-5
-    assert torch.equal(consolidation(0.0, w), torch.ones_like(w))
-    assert consolidation(1.35, torch.tensor([0.7])).item() == pytest.approx(
-        1 / math.cosh(1.35 * 0.7) ** 2, rel=1e-6
-    )
 
 
 def test_meta_of_each_layer():
