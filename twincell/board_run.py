@@ -38,6 +38,7 @@ def run(
     ber: Annotated[float | None, typer.Option(help="Rate of persistent errors.")] = None,
     transient: Annotated[float | None, typer.Option(help="Rate of read errors.")] = None,
     device: Annotated[str | None, typer.Option(help="A device whose cell gives them.")] = None,
+    stuck: Annotated[float | None, typer.Option(help="Share of cells that are stuck.")] = None,
     errors: Annotated[Path | None, typer.Option(help="A file of errors.")] = None,
     presentations: Shown = None,
     seed: Seed = 0,
@@ -55,7 +56,7 @@ def run(
 
     machine = board_link.machine(board, net, lanes)
     way = board_link.Way(port, serial, simulate)
-    injection = Injection(ber, transient, device, errors, seed)
+    injection = Injection(ber, transient, device, errors, seed, stuck)
     if dry_run:
         plan = board_measure.planned(machine, way, images, injection, presentations=presentations)
         reports.put(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
