@@ -156,14 +156,20 @@ class ParallelCounts(Counts):
         for neuron, tree in enumerate(self.trees):
             m.submodules[f"tree{neuron}"] = tree
             m.d.comb += [
-                Cat(tree.i).eq(Cat(self._terms(neuron))),
+                Cat(tree.i).eq(Cat(self._terms(m, neuron))),
                 self.counts[neuron].eq(tree.o),
             ]
         return m
 
-    def _terms(self, neuron: int) -> list[Value]:
+    def _terms(self, m: Module, neuron: int) -> list[Value]:
         layer = self.layer
-        agree, active = (self.gather(bits, neuron) for bits in (self.i.agree, self.i.active))
+        agree, active = (
+            Signal(layer.lanes, name=f"{name}{neuron}") for name in ("agree", "active")
+        )
+        m.d.comb += [
+            agree.eq(self.gather(self.i.agree, neuron)),
+            active.eq(self.gather(self.i.active, neuron)),
+        ]
         # A column that is not enabled is not active either. Lanes always enabled need no gate.
         padded = layer.folds * layer.lanes - layer.inputs
         terms, doubled = [], []
