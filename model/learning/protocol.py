@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Learning tasks one after the other, resumable after every epoch."""
+"""Learning tasks one after the other, resumable after every epoch, or every few."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -98,6 +98,7 @@ def learn(
     consolidation: Consolidation | None = None,
     directory: str | Path | None = None,
     identity: str = "",
+    checkpoint_every: int = 1,
     progress: Callable[[Epoch], None] | None = None,
 ) -> History:
     """Trains ``network`` in place on one task after the other.
@@ -110,12 +111,15 @@ def learn(
     ----------
     optimizer : makes the optimizer of a network; each group's rate follows the protocol's schedule
         unless the group is not ``scheduled``
-    directory : gets a checkpoint after each epoch; without, nothing is written
+    directory : gets checkpoints; without, nothing is written
     identity : what else tells this run from others
+    checkpoint_every : epochs from one checkpoint to the next; the end always leaves one
     progress : called after each epoch
 
     Raises ``ValueError`` for tasks smaller than a batch, ``CheckpointError``.
     """
+    if checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every must be at least 1, not {checkpoint_every!r}")
     for each in tasks:
         if (count := len(each.train_images)) < protocol.batch:
             batch = protocol.batch
@@ -125,9 +129,11 @@ def learn(
     mark = run.identity(identity)
     if path and (state := load_checkpoint(path, mark)):
         run.restore(state)
-    while len(run.history) < len(tasks) * protocol.epochs:
+    epochs = len(tasks) * protocol.epochs
+    while len(run.history) < epochs:
         run.epoch()
-        if path:
+        over = len(run.history)
+        if path and (over == epochs or over % checkpoint_every == 0):
             save_checkpoint(path, mark, run.state())
         if progress:
             progress(run.history[-1])

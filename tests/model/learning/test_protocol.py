@@ -83,6 +83,31 @@ def test_a_resumed_run_equals_an_uninterrupted_one(name, bars, tmp_path):
     assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
+def test_checkpoints_are_as_far_apart_as_asked(bars, tmp_path, monkeypatch):
+    saved, save = [], protocol_module.save_checkpoint
+
+    def count(path, run, state):
+        saved.append(len(state["history"]))
+        save(path, run, state)
+
+    monkeypatch.setattr(protocol_module, "save_checkpoint", count)
+    tasks, protocol = permuted(bars, 2, 1), Protocol(4, 25)
+    seldom = {"directory": tmp_path, "checkpoint_every": 3}
+    expected = learn(_network(), _meta, tasks, protocol)
+
+    def stop(epoch):
+        if (epoch.task, epoch.number) == (1, 1):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(_network(), _meta, tasks, protocol, progress=stop, **seldom)
+    assert saved == [3]
+    assert learn(_network(), _meta, tasks, protocol, **seldom) == expected
+    assert saved == [3, 6, 8]  # goes on after the third epoch, and the end is kept
+    with pytest.raises(ValueError, match=r"^checkpoint_every must be at least 1, not 0$"):
+        learn(_network(), _meta, tasks, protocol, checkpoint_every=0)
+
+
 def test_a_checkpoint_of_another_run_is_refused(bars, tmp_path):
     tasks, protocol = permuted(bars, 1, 0), Protocol(1, 25)
     learn(_network(), _meta, tasks, protocol, directory=tmp_path)
