@@ -2,6 +2,9 @@
 """Experiments about learning: how their trainings are run, and the quick runs."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -53,6 +56,26 @@ def test_trainings_go_on_where_they_were_left(tmp_path, quick):
     assert not quick or ran["a-1"] == "x"  # processes are ended by a failure
     assert train_all(job, MODULE, ["a"], 1, 3) == {"a": [{"case": "a", "seed": 1}]}
     assert (root / "a-1" / RESULT).is_file() and (root / "a-1" / "ran").read_text() == ran["a-1"]
+
+
+_KILLED = """
+import os, signal, time
+from twincell.experiments._pool import _workers
+if __name__ == "__main__":
+    with _workers(2) as (manager, pool):
+        manager.Queue().put(0)
+        waiting = pool.submit(time.sleep, 100)
+        pool.submit(os.getpid).result()
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_end_with_the_process_that_started_them(tmp_path):
+    """All of them hold the standard output, so its end is theirs."""
+    script = tmp_path / "killed.py"
+    script.write_text(_KILLED)
+    killed = subprocess.run([sys.executable, script], capture_output=True, timeout=30)
+    assert killed.returncode == -signal.SIGKILL
 
 
 def test_without_a_folder_nothing_is_kept():

@@ -96,7 +96,7 @@ class NetworkTraining:
         if self.measure is not None:
             self.measure(trained, self.folder)
         write_bytes(self._beside, toml(self.recipe).encode())
-        (self.folder / "checkpoint.pt").unlink()  # tens of megabytes
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)  # tens of megabytes
 
 
 @dataclass(eq=False)

@@ -4,9 +4,11 @@ many there are."""
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from multiprocessing.managers import SyncManager
 from typing import Protocol
 
 
@@ -80,9 +82,7 @@ def _run(training: Resumable, progress: Callable[[], None]) -> None:
 
 
 def _in_processes(waiting: Sequence[Resumable], left: _Left) -> None:
-    spawn = multiprocessing.get_context("spawn")  # a fork would take torch's threads along
-    workers = min(len(os.sched_getaffinity(0)), len(waiting))
-    with spawn.Manager() as manager, ProcessPoolExecutor(workers, spawn) as pool:
+    with _workers(min(len(os.sched_getaffinity(0)), len(waiting))) as (manager, pool):
         ticks = manager.Queue()
         pending = {
             pool.submit(_run, each, _Tick(ticks, index)): index
@@ -101,6 +101,29 @@ def _in_processes(waiting: Sequence[Resumable], left: _Left) -> None:
             for process in list((pool._processes or {}).values()):
                 process.terminate()
             raise
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[tuple[SyncManager, ProcessPoolExecutor]]:
+    """A server of queues, and processes that do what they are given; all end with this process,
+    also where it is killed."""
+    spawn = multiprocessing.get_context("spawn")  # a fork would take torch's threads along
+    manager = SyncManager(ctx=spawn)
+    manager.start(initializer=_end_with_parent)
+    with manager, ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
+        yield manager, pool
+
+
+def _end_with_parent() -> None:
+    """Ends this process as soon as the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=end, daemon=True).start()
 
 
 @contextmanager
