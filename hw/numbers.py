@@ -6,7 +6,6 @@ the bits of a sequence behind those in the register are sums of two bits before 
 ``s[n + 31 k] = s[n + 3 k] ^ s[n]`` for every power of two ``k``, they need no long chain of gates.
 """
 
-import numpy as np
 from amaranth.hdl import C, Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
@@ -64,10 +63,6 @@ class Numbers(wiring.Component):
             }
         )
 
-    def model(self, presentations: int, image: int = 0) -> np.ndarray:
-        """The numbers of one image, those below the middle raised: (presentations, pixels)."""
-        return self.planes.numbers(image, presentations, self.pixels)
-
     def compare(self, pixels: Value | data.View) -> Value:
         """Whether each pixel of the beat reaches its number."""
         shown = []
@@ -101,10 +96,8 @@ class Numbers(wiring.Component):
     def _sequence(self, m: Module, start: Signal, begins: Value) -> None:
         """Fresh bits for every pixel of every presentation."""
         state = Signal(WIDTH, reset_less=True)
-        places, fresh = self._places()
-        ahead = _extended(
-            m, state, max(self.size * fresh + WIDTH, (self.size - 1) * fresh + places[-1] + 1)
-        )
+        places, fresh = _places(self.planes)
+        ahead = _extended(m, state, sequence_bits(self.planes, self.size))
         with m.If(self.step):
             m.d.sync += state.eq(ahead[self.size * fresh :][:WIDTH])
             with m.If(self.first_beat):  # behind the last beat, which may be a shorter one
@@ -115,19 +108,12 @@ class Numbers(wiring.Component):
             bits = Cat(ahead[lane * fresh + place] for place in places)
             m.d.comb += self.values[lane].eq(bits)
 
-    def _places(self) -> tuple[tuple[int, ...], int]:
-        """Where a number's bits lie in the sequence, and how far the next one's are."""
-        bits = self.planes.bits
-        if self.planes.generator is Generator.TAPS:
-            return MARKS[:bits], 1
-        return tuple(range(bits)), bits
-
     def _spread(self, m: Module, start: Signal) -> None:
         """The same bits for every presentation, and a counter of presentations, reversed."""
         bits = self.planes.bits
         state = Signal(WIDTH, reset_less=True)
         reverse = Signal(bits)
-        ahead = _extended(m, state, self.size * bits + WIDTH)
+        ahead = _extended(m, state, sequence_bits(self.planes, self.size))
         with m.If(self.step):
             m.d.sync += state.eq(Mux(self.first_beat, start, ahead[self.size * bits :][:WIDTH]))
             counter = self.number[:bits]
@@ -153,11 +139,28 @@ class Numbers(wiring.Component):
             m.d.comb += self.values[lane].eq(state)
 
 
-def _extended(m: Module, state: Signal, length: int) -> Value:
+def sequence_bits(planes: Stochastic, size: int) -> int:
+    """Bits of the sequence that are made in a cycle, for the numbers of a beat of ``size`` pixels
+    and for the state after it; none of one number for all pixels."""
+    if planes.generator is Generator.SHARED:
+        return 0
+    places, fresh = _places(planes)
+    return max(size * fresh, (size - 1) * fresh + places[-1] + 1 - WIDTH)
+
+
+def _places(planes: Stochastic) -> tuple[tuple[int, ...], int]:
+    """Where a number's bits lie in the sequence, and how far the next one's are."""
+    bits = planes.bits
+    if planes.generator is Generator.TAPS:
+        return MARKS[:bits], 1
+    return tuple(range(bits)), bits
+
+
+def _extended(m: Module, state: Signal, bits: int) -> Value:
     """The bits of the state, and those of the sequence behind them."""
-    fresh = Signal(length - WIDTH, name="fresh")
+    fresh = Signal(bits, name="fresh")
     every = Value.cast(Cat(state, fresh))
-    for place in range(WIDTH, length):
+    for place in range(WIDTH, WIDTH + bits):
         reach = 1 << ((place // WIDTH).bit_length() - 1)
         far, near = place - WIDTH * reach, place - (WIDTH - FEEDBACK) * reach
         m.d.comb += fresh[place - WIDTH].eq(every[far] ^ every[near])
