@@ -34,6 +34,7 @@ class TwinPty:
         os.set_blocking(self._ours, False)
         self.path = os.ttyname(self._theirs)
         self._ended, self._end = os.pipe()
+        self._failure: SimulationError | None = None
         self._thread = threading.Thread(target=self._serve, name=self.path, daemon=True)
         self._thread.start()
 
@@ -48,8 +49,10 @@ class TwinPty:
             self.twin.close()
 
     def wait(self) -> None:
-        """Until the simulation ends, which it does when it fails."""
+        """Until the simulation fails; raises its ``SimulationError``."""
         self._thread.join()
+        if self._failure is not None:
+            raise self._failure
 
     def __enter__(self):
         return self
@@ -69,7 +72,8 @@ class TwinPty:
                 until = time.monotonic() + AWAKE
             try:
                 found = self.twin.run(CHUNK)
-            except SimulationError:
+            except SimulationError as error:
+                self._failure = error
                 return
             if found or self.twin.unsent:
                 until = time.monotonic() + AWAKE
