@@ -113,6 +113,7 @@ def sweep(
     workers: int | None = None,
     dask: str | None = None,
     crew: Crew | None = None,
+    instrument: str = "software",
     order: ReadOrder | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
@@ -135,6 +136,7 @@ def sweep(
     workers : processes; by default one a core, and 1 does it in this process
     dask : address of a scheduler, whose cluster does it
     crew : who does it instead
+    instrument : what the crew measures on; only the same continues what a ledger has
     order : of the reads, where it is not that of a plan
     fresh : whether to forget what another sweep has left in the directory
 
@@ -150,7 +152,8 @@ def sweep(
     job, description = _job(graph, shown, grid, presentations, seed, order)
     crew = crew or partial(_outcomes, count=workers, dask=dask)
     start = time.perf_counter()
-    with Ledger(Path(directory), description, len(job.labels), fresh=fresh) as ledger:
+    claim = description | {"instrument": instrument}
+    with Ledger(Path(directory), claim, len(job.labels), fresh=fresh) as ledger:
         tasks = [(k, m) for k, point in enumerate(grid) for m in range(_maps(point, maps))]
         evaluated = _fill(ledger, job, tasks, crew, progress or (lambda done, total: None))
         measured = tuple(
