@@ -3,10 +3,10 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..hw.edges.registers import ADDRESS_BITS
 from ..model import files
@@ -15,6 +15,15 @@ from .instrument import Instrument
 
 FORMAT, VERSION = "twincell-board", 2
 FILE = "board.json"  # in the directory of a build
+# Registers that a host uses, with the fields of which it needs more than the whole word.
+_REGISTERS = {
+    "MAGIC": (), "LAYOUT": (), "CONFIGURATION": (), "BUILD": (), "IMAGES": (), "BUSY": (),
+    "CONTROL": ("HOLD", "CLEAR", "SOFT_RESET"), "STATUS": ("HELD",), "LOAD_TARGET": (),
+    "LOAD_ROW": (), "LOAD_DATA": (), "IMAGE_SLOT": (), "IMAGE_DATA": (), "IMAGE_WORDS": (),
+    "RUN_FIRST": (), "RUN_COUNT": (), "RUN": ("START",), "RUN_STATE": ("REFUSED", "WORDS"),
+    "RESULT_DATA": (),
+}  # fmt: skip
+_COUNTED = ("READS", "FLIPS")
 MAX_BYTES = 1 << 20  # of the file: descriptions come from outside
 
 
@@ -123,6 +132,14 @@ class ResultAt(_Part):
         return units[:, :-1], labels
 
 
+class ImageAt(_Part):
+    """The bytes of an image: pixels one after the other, little-endian."""
+
+    pixels: int = Field(ge=1)
+    pixel_bits: int = Field(ge=1, le=16)
+    pixel_bytes: Literal[1, 2]
+
+
 class Holds(_Part):
     """Images and results that the board holds."""
 
@@ -148,13 +165,32 @@ class Description(_Part):
     configuration: str = Field(pattern="^[0-9a-f]{64}$")
     build: str = Field(pattern="^[0-9a-f]{64}$")
     paces: tuple[Pace, ...] = Field(min_length=1)
-    packets: dict[str, int]
+    image: ImageAt
     results: ResultAt
     capacity: Holds
     registers: tuple[RegisterAt, ...]
     targets: tuple[LoadTarget, ...]
     emulated: tuple[EmulatedAt, ...]
     reads: tuple[Reads, ...]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """What a host asks for by name or by index is there."""
+        known = {each.name: {field.name for field in each.fields} for each in self.registers}
+        wanted = dict(_REGISTERS)
+        wanted |= {f"A{k}_{what}": () for k in range(len(self.emulated)) for what in _COUNTED}
+        for name, fields in wanted.items():
+            if not known.get(name, set()) >= {*fields} or name not in known:
+                raise ValueError(f"registers lack {'.'.join((name, *fields))}")
+        nodes = {each.node for each in self.reads}
+        for array in self.emulated:
+            if max(array.read_errors, array.word_lines) >= len(self.targets):
+                raise ValueError(f"{array.name} names a target that is not there")
+            if array.node not in nodes:
+                raise ValueError(f"{array.name} is of node {array.node}, which has no reads")
+        if any(len(pace.reads) != len(self.emulated) for pace in self.paces):
+            raise ValueError("paces have not a number of reads for each emulated array")
+        return self
 
     def register(self, name: str) -> RegisterAt:
         """A register by its name; raises ``KeyError`` when there is none."""
@@ -179,15 +215,20 @@ class Description(_Part):
         return ReadOrder(tuple(ArrayReads(**each.model_dump()) for each in self.reads))
 
     @property
+    def lanes(self) -> int:
+        """XNORs a cycle of all layers."""
+        return sum(each.lanes * each.neurons for each in self.reads)
+
+    @property
     def image_words(self) -> int:
         """32-bit words of an image."""
         return self.register("IMAGE_WORDS").value
 
     def encode(self, images: np.ndarray) -> np.ndarray:
         """Images as words for ``IMAGE_DATA``, uint32 (images, image_words)."""
-        pixels, size = self.packets["pixels"], self.packets["pixel_bytes"]
+        pixels, size = self.image.pixels, self.image.pixel_bytes
         flat = np.asarray(images).reshape(len(images), -1)
-        top = (1 << self.packets["pixel_bits"]) - 1
+        top = (1 << self.image.pixel_bits) - 1
         if flat.shape[1] != pixels or (flat.size and not 0 <= flat.min() <= flat.max() <= top):
             raise ValueError(f"An image has {pixels} pixels of 0 to {top}")
         octets = flat.astype(f"<u{size}").view(np.uint8).reshape(len(flat), -1)

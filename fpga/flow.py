@@ -172,12 +172,18 @@ def bitstream_of(board: Board, directory: Path) -> Path:
     """The bitstream of a build; raises :class:`FlowError` when it is not there, or not whole."""
     family = board.device.family
     if not board.buildable:
-        raise FlowError(f"{directory} is a build plan: the vendor's tools make the bitstream")
+        made = directory / f"{NAME}.bit"
+        if not made.is_file():
+            raise FlowError(
+                f"{directory} is a build plan: build_{NAME}.sh makes the bitstream by the vendor's "
+                "tools"
+            )
+        return made
     path = directory / f"{board.name}{Path(BITSTREAM[family]).suffix}"
     try:
         wanted = json.loads((directory / REPORT).read_text())["sha256"]
         found = hashlib.sha256(path.read_bytes()).hexdigest()
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         raise FlowError(f"{directory} holds no build of the {board.name}; build it again") from None
     if wanted != found:
         raise FlowError(f"{path} is not the bitstream that was built; build it again")

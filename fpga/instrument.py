@@ -77,8 +77,6 @@ class Instrument(wiring.Component):
         self.network = network
         self.arrays = network.arrays
         self.packets = PacketLayout.of(network)
-        if self.packets.pixel_bytes not in (1, 2, 4):
-            raise ValueError(f"Pixels of {self.packets.pixel_bits} bits do not divide a word")
         self.layout = ResultLayout.of(self.packets)
         if results is None:
             results = max(RESULT_QUEUE // self.layout.words, 1)
@@ -175,7 +173,11 @@ class Instrument(wiring.Component):
     def about(self) -> dict:
         """What a host needs to know, as plain data for the description."""
         return {
-            "packets": self.packets.as_dict(),
+            "image": {
+                "pixels": self.packets.pixels,
+                "pixel_bits": self.packets.pixel_bits,
+                "pixel_bytes": self.packets.pixel_bytes,
+            },
             "results": self.layout.as_dict(),
             "capacity": {"slots": self.capacity.slots, "results": self.capacity.results},
         }

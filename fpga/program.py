@@ -22,15 +22,20 @@ class Port(Protocol):
     vid: int | None
     pid: int | None
     serial_number: str | None
+    location: str | None
     product: str | None
     manufacturer: str | None
 
 
-def connected(board: Board, ports: Iterable[Port]) -> list[Port]:
-    """The ports that can be a board's, one for each bridge.
+def bridge(port: Port) -> tuple[int | None, int | None, str]:
+    """What the ports of one bridge have in common: where it is plugged in, as serial numbers of
+    several may be equal."""
+    where = (port.location or "").partition(":")[0]
+    return port.vid, port.pid, where or port.serial_number or port.device
 
-    A bridge with several ports counts once: those with the same serial number are its own.
-    """
+
+def connected(board: Board, ports: Iterable[Port]) -> list[Port]:
+    """The ports that can be a board's, the first of each bridge."""
     if board.usb is None:
         return []
     vendor, product, word = board.usb
@@ -38,7 +43,7 @@ def connected(board: Board, ports: Iterable[Port]) -> list[Port]:
     for port in ports:
         said = f"{port.product or ''} {port.manufacturer or ''}".lower()
         if (port.vid, port.pid) == (vendor, product) and word.lower() in said:
-            found.setdefault(port.serial_number or port.device, port)
+            found.setdefault(bridge(port), port)
     return list(found.values())
 
 
@@ -59,8 +64,11 @@ def choose(board: Board, ports: Iterable[Port], serial: str | None = None) -> Po
     if not found:
         which = f" with serial number {serial}" if serial else ""
         raise BoardError(f"No {board.title}{which} is connected by USB")
-    numbers = ", ".join(f"{port.serial_number} ({port.device})" for port in found)
-    raise BoardError(f"{len(found)} boards can be the {board.name}: {numbers}; choose by --serial")
+    numbers = [port.serial_number for port in found]
+    shown = ", ".join(f"{port.serial_number} ({port.device})" for port in found)
+    known = None not in numbers and len({*numbers}) == len(numbers)
+    how = "choose by --serial" if known else "connect one alone, or name the --port to measure at"
+    raise BoardError(f"{len(found)} boards can be the {board.name}: {shown}; {how}")
 
 
 def command(

@@ -3,7 +3,7 @@
 
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -66,7 +66,9 @@ def build(
     board: Annotated[str, typer.Argument(help="One of `twincell board list`.")],
     net: Annotated[str | None, typer.Argument(help="A network; else the board's own.")] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Directory of the build.")] = None,
-    lanes: Annotated[int | None, typer.Option(help="XNORs a cycle; else the board's own.")] = None,
+    lanes: Annotated[
+        int | None, typer.Option(min=1, help="XNORs a cycle; else the board's own.")
+    ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Run every tool.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -140,11 +142,13 @@ def _program(
     from .fpga import program, targets
     from .fpga.description import FILE, Description
     from .fpga.flow import bitstream_of
+    from .fpga.targets import BoardError
 
     with _failures():
         board = targets.board(Description.read(directory / FILE).board)
-        if serial is None and board.usb is not None and cable is None and not dry_run:
-            serial = program.choose(board, list_ports.comports()).serial_number
+        if serial is None and board.usb is not None and cable is None:
+            with suppress(BoardError) if dry_run else nullcontext():
+                serial = program.choose(board, list_ports.comports()).serial_number
         bitstream = bitstream_of(board, directory)
         arguments = program.command(board, bitstream, flash=flash, serial=serial, cable=cable)
         if dry_run:

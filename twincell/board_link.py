@@ -16,6 +16,7 @@ from .fpga.host.ports import uart_port
 from .fpga.host.session import LinkError, Session
 from .fpga.host.transport import PipeTransport, SerialTransport, Transport
 from .fpga.targets import BoardError
+from .hw.edges.identity import Identity
 from .hw.verilog import emit
 from .model import store
 from .model.graph import Graph
@@ -39,14 +40,14 @@ class Machine:
     board : which
     graph, net : its network, and its name or file
     about : its description
-    lanes : that it was asked to be built with
+    lanes : of its plan
     """
 
     board: targets.Board
     graph: Graph
     net: str
     about: Description
-    lanes: int | None
+    lanes: int
 
     def twin(self, directory: Path) -> Twin:
         """Its simulation, from power-up; the Verilog goes to ``directory``.
@@ -64,8 +65,8 @@ class Machine:
         )
         if about.build != self.about.build:
             raise UsageError(
-                f"The build of {self.about.board} is not what would be simulated; give the --lanes "
-                "that it was built with"
+                f"What would be simulated is not that build of {self.about.board}: another version "
+                "of twincell has made it; build it again"
             )
         emit(top, directory, name="emulator")
         return Twin(directory, clocks_per_bit=divider, clock=self.about.clock)
@@ -77,7 +78,7 @@ def machine(board: str, net: str | None = None, lanes: int | None = None) -> Mac
     Parameters
     ----------
     board : name of a board, or directory of a build
-    net, lanes : see :func:`~.fpga.placed.size`; a directory knows its network
+    net, lanes : see :func:`~.fpga.placed.size`; a directory knows them
 
     Raises ``UsageError`` for what is neither, ``GraphError`` and ``PlanError``.
     """
@@ -87,25 +88,37 @@ def machine(board: str, net: str | None = None, lanes: int | None = None) -> Mac
             chosen = targets.board(board)
             net = net or chosen.network
             sized = placed.size(chosen, load(net), lanes)
-            return Machine(chosen, sized.graph, net, flow.description(sized), lanes)
+            return Machine(chosen, sized.graph, net, flow.description(sized), sized.plan.lanes)
         about = Description.read(directory / FILE)
-        if net is not None:
-            raise UsageError(f"{directory} is a build of {about.network}; name no network")
+        if net is not None or lanes is not None:
+            raise UsageError(
+                f"{directory} is a build of {about.network} with {about.lanes} lanes; give neither "
+                "--net nor --lanes"
+            )
         file = directory / f"{about.network}.safetensors"
         graph = store.load(file)
+        if Identity(about.configuration, store.digest(graph)).build != about.build:
+            raise UsageError(f"{file} is not the network of {directory / FILE}; build it again")
         # In the zoo a network has its data set beside it.
         known = about.network in zoo() and store.digest(load(about.network)) == store.digest(graph)
         name = about.network if known else str(file)
-        return Machine(targets.board(about.board), graph, name, about, lanes)
+        return Machine(targets.board(about.board), graph, name, about, about.lanes)
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a board is reached: a port, a USB bridge's serial number, or in simulation."""
+    """How a board is reached: a port, a USB bridge's serial number, or in simulation.
+
+    Raises ``UsageError`` for a port in simulation.
+    """
 
     port: str | None = None
     serial: str | None = None
     simulate: bool = False
+
+    def __post_init__(self):
+        if self.simulate and (self.port or self.serial):
+            raise UsageError("A simulated board has no port; leave out --simulate, or the port")
 
 
 @contextmanager
@@ -124,8 +137,6 @@ def measuring(machine: Machine, way: Way, presentations: int | None = None) -> I
 @contextmanager
 def _opened(machine: Machine, way: Way) -> Iterator[Transport]:
     """The board's port, the one found by its USB bridge, or its simulated twin."""
-    if way.simulate and (way.port or way.serial):
-        raise UsageError("A simulated board has no port; leave out --simulate, or the port")
     if way.simulate:
         with (
             tempfile.TemporaryDirectory(prefix="twincell-") as folder,

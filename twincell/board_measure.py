@@ -14,7 +14,7 @@ from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
 from .model.errors import ErrorMap
-from .networks import chosen_presentations, first_images
+from .networks import UsageError, chosen_presentations, first_images
 from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
@@ -33,14 +33,18 @@ def run(
     presentations: int | None = None,
     dataset: str | None = None,
     data: Path | None = None,
+    wear: bool = False,
     progress: Progress | None = None,
 ) -> tuple[dict, bool]:
     """Runs test images under one error map; the report, and whether all was as predicted.
 
     ``images`` are the first of the test images, or random ones where the network has none;
-    ``presentations`` are those of a stochastic input, by default its first number. Raises
+    ``presentations`` are those of a stochastic input, by default its first number. With ``wear``
+    the report has how often the word lines were programmed since the board started. Raises
     ``UsageError`` for what does not go together, and for a board that does not answer.
     """
+    if wear and not machine.board.programmings:
+        raise UsageError(f"{machine.board.name} does not count programmings; leave out --wear")
     presentations = chosen_presentations(machine.graph, presentations)
     errors = injection.errors(machine.graph)
     shown = first_images(
@@ -49,9 +53,21 @@ def run(
     start = time.perf_counter()
     with board_link.measuring(machine, way, presentations) as bench:
         (found,) = bench.measure(shown.pixels, [errors], progress=progress)
+        worn = {"programmings": _worn(bench)} if wear else {}
     seconds = time.perf_counter() - start
     accuracy = shown.accuracy(found.labels)
-    return _report(machine, way, injection, errors, found, bench, accuracy, seconds), found.exact
+    report = _report(machine, way, injection, errors, found, bench, accuracy, seconds)
+    return report | worn, found.exact
+
+
+def _worn(bench: Experiment) -> dict[str, dict[str, float]]:
+    """Programmings of the word lines of each emulated array."""
+    found = {}
+    for index, array in enumerate(bench.board.about.emulated):
+        counts = bench.board.programmings(index)
+        least, mean, most = int(counts.min()), float(counts.mean()), int(counts.max())
+        found[array.name] = {"word_lines": len(counts), "least": least, "mean": mean, "most": most}
+    return found
 
 
 def planned(
@@ -61,10 +77,14 @@ def planned(
     injection: Injection,
     *,
     presentations: int | None = None,
+    dataset: str | None = None,
+    data: Path | None = None,
 ) -> dict:
-    """What :func:`run` would do, without a board: what is sent, and where."""
+    """What :func:`run` would do, without a board: what is sent, and where; the parameters, and what
+    is raised, are the same."""
     presentations = chosen_presentations(machine.graph, presentations)
     injection.errors(machine.graph)
+    first_images(machine.net, machine.graph, images, dataset=dataset, directory=data)
     about = machine.about
     lines = [about.targets[each.word_lines] for each in about.emulated]
     port = way.port
@@ -168,6 +188,7 @@ def measured_sweep(
             machine.net,
             directory,
             crew=_crew(bench),
+            instrument=f"{'simulated ' * way.simulate}board of build {machine.about.build}",
             order=machine.about.read_order,
             presentations=presentations,
             progress=progress,

@@ -16,7 +16,10 @@ from .sim.twin_pty import TwinPty
 
 Name = Annotated[str, typer.Argument(help="A board of `list`, or the directory of a build.")]
 Net = Annotated[str | None, typer.Option("--net", help="A network; else the board's own.")]
-Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle that it was built with.")]
+Lanes = Annotated[
+    int | None,
+    typer.Option(min=1, help="XNORs a cycle of a board that is not a build's directory."),
+]
 Images = Annotated[int, typer.Option(min=1, help="Test images, from the first.")]
 Shown = Annotated[
     int | None, typer.Option("--presentations", help="Of a stochastic input; else its first.")
@@ -48,6 +51,9 @@ def run(
     simulate: Simulate = False,
     dataset: Set = None,
     data: Data = None,
+    wear: Annotated[
+        bool, typer.Option("--wear", help="Report how often the word lines were programmed.")
+    ] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +64,15 @@ def run(
     way = board_link.Way(port, serial, simulate)
     injection = Injection(ber, transient, device, errors, seed, stuck)
     if dry_run:
-        plan = board_measure.planned(machine, way, images, injection, presentations=presentations)
+        plan = board_measure.planned(
+            machine,
+            way,
+            images,
+            injection,
+            presentations=presentations,
+            dataset=dataset,
+            data=data,
+        )
         reports.put(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
         return
     with working("run") as progress:
@@ -70,6 +84,7 @@ def run(
             presentations=presentations,
             dataset=dataset,
             data=data,
+            wear=wear,
             progress=progress,
         )
     reports.put(report, reports.pairs(machine.board.title, report), as_json)
@@ -86,7 +101,7 @@ def sweep(
     device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
     knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
     maps: Annotated[int, typer.Option(min=1, help="Error maps of each point.")] = 10,
-    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    images: Annotated[int | None, typer.Option(min=1, help="Test images, from the first.")] = None,
     presentations: Shown = None,
     seed: Seed = 0,
     lanes: Lanes = None,
@@ -111,6 +126,7 @@ def sweep(
         "device": options.names(device),
         "knob": options.knob(knob),
     }
+    way = board_link.Way(port, serial, simulate)
     if dry_run:
         if images is None:
             raise UsageError("Say how many images to project for: --images N")
@@ -126,7 +142,7 @@ def sweep(
         with working("sweep") as progress:
             result, bench = board_measure.measured_sweep(
                 machine,
-                board_link.Way(port, serial, simulate),
+                way,
                 out,
                 **grid,
                 maps=maps,

@@ -219,7 +219,10 @@ class Board:
         }
 
     def programmings(self, array: int) -> np.ndarray:
-        """How often each word line of an emulated array was programmed, int64, at most 65,535."""
+        """How often each word line of an emulated array was programmed, int64, at most 65,535.
+
+        Raises ``KeyError`` when the build does not count that.
+        """
         target = self.targets[self.about.emulated[array].word_lines]
         self.write("WEAR_ARRAY", array)
         found = []

@@ -31,7 +31,7 @@ class Measured:
     mismatches : images of which a score or the label is not the reference's
     flips, reads, cycles : by the board's counters: bits that read errors flipped, reads of all
         arrays, and cycles with an image inside
-    expected_flips, expected_reads : of the reference, modulo 2^32 as the counters
+    expected_flips, expected_reads : of the reference, each array's modulo 2^32 as its counter
     """
 
     scores: np.ndarray
@@ -156,9 +156,11 @@ class Experiment:
         board.clear()
         scores, classes = board.run(len(images))
         counters = board.counters()
-        before = sum(network.read_flips().values())
+        before = network.read_flips()
         wanted = network.scores(shown)
-        flips = sum(network.read_flips().values()) - before
+        after = network.read_flips()
+        flips = [after[node] - before.get(node, 0) for node in after]
+        reads = [each * len(images) for each in board.about.pace(self.presentations).reads]
         wrong = (scores != wanted).any(axis=1) | (classes != labels(wanted))
         return Measured(
             scores,
@@ -167,8 +169,8 @@ class Experiment:
             counters["flips"],
             counters["reads"],
             counters["cycles"],
-            flips & _COUNTER,
-            sum(board.about.pace(self.presentations).reads) * len(images) & _COUNTER,
+            sum(each & _COUNTER for each in flips),
+            sum(each & _COUNTER for each in reads),
         )
 
     def _reopen(self) -> None:

@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-from ..program import Port, choose
+from ..program import Port, bridge, choose
 from ..targets import Board, BoardError
 
 
@@ -27,12 +27,5 @@ def uart_port(board: Board, ports: Iterable[Port], serial: str | None = None) ->
             f"{found}"
         )
     chosen = choose(board, ports, serial)
-    if chosen.serial_number is None:
-        return chosen.device
-    same = [
-        port.device
-        for port in ports
-        if (port.vid, port.pid, port.serial_number)
-        == (chosen.vid, chosen.pid, chosen.serial_number)
-    ]
+    same = [port.device for port in ports if bridge(port) == bridge(chosen)]
     return max(same, key=lambda device: (len(device), device))

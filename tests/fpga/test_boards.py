@@ -15,6 +15,7 @@ from twincell import api, cli
 from twincell.fpga import flow, placed, program, tools
 from twincell.fpga.clocks import Ratio
 from twincell.fpga.description import FILE, Description, DescriptionError, describe
+from twincell.fpga.host.ports import uart_port
 from twincell.fpga.instrument import Instrument
 from twincell.fpga.memory import BlockRam, memories
 from twincell.fpga.targets import BOARDS, BoardError, board
@@ -23,6 +24,7 @@ from twincell.fpga.uart import clocks_per_bit
 from twincell.hw.tools import ToolMissing
 from twincell.model import store
 
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
 FAMILIES = {"ice40", "ecp5", "gowin", "xilinx"}
 
 
@@ -33,8 +35,9 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "fpga"
 
 
-def port(device, serial, *, vid=0x0403, pid=0x6010, product="iCEBreaker V1.0"):
+def port(device, serial, *, vid=0x0403, pid=0x6010, product="iCEBreaker V1.0", location=None):
     fields = {"vid": vid, "pid": pid, "serial_number": serial, "product": product}
+    fields["location"] = location
     return SimpleNamespace(device=device, manufacturer="1BitSquared", **fields)
 
 
@@ -108,8 +111,22 @@ def test_what_does_not_fit_is_refused_before_synthesis():
         placed.size(with_blocks(needed - 1), graph, 60)
     with pytest.raises(BoardError, match=r"has 3\. digits-small fits here, and a larger board "):
         placed.size(with_blocks(3), graph, 60)
+    logic = placed.LEAST_LOGIC + placed.LEAST_LOGIC_OF_COLUMN * 2112
+    message = (
+        f"digits-small with 4096 lanes takes at least {logic} logic cells; tang-nano-9k has 86"
+    )
+    with pytest.raises(BoardError, match=rf"^{message}40\. 1024 lanes fit$"):
+        placed.size(board("tang-nano-9k"), api.load("digits-small"), 4096)
     with pytest.raises(BoardError, match=r"^There is no board 'ice'; there are icebreaker, "):
         board("ice")
+
+
+def test_no_build_takes_less_logic_than_the_least():
+    built = json.loads((RESULTS / "boards.json").read_text())["boards"].values()
+    assert len(built) > 3
+    for report in built:
+        least = placed.LEAST_LOGIC + placed.LEAST_LOGIC_OF_COLUMN * report["lanes"]
+        assert least < report["luts"]
 
 
 # --- Descriptions ------------------------------------------------------------------------------
@@ -137,6 +154,21 @@ def test_a_description_is_what_was_described(tmp_path):
         (tmp_path / FILE).write_text(text.replace(*change, 1))
         with pytest.raises(DescriptionError, match=re.escape(message)):
             Description.read(tmp_path / FILE)
+    whole = json.loads(text)
+    for name, value, message in (
+        ("registers", [], "registers lack MAGIC"),
+        ("emulated", [{**whole["emulated"][0], "word_lines": 99}], "names a target that is not "),
+        ("emulated", whole["emulated"][:1], "paces have not a number of reads for each emulated "),
+        ("image", {}, "image.pixels: Field required"),
+        ("reads", [], "layer1 is of node 1, which has no reads"),
+    ):
+        (tmp_path / FILE).write_text(json.dumps(whole | {name: value}))
+        with pytest.raises(DescriptionError, match=re.escape(message)):
+            Description.read(tmp_path / FILE)
+    (tmp_path / flow.REPORT).write_text("[]")
+    (tmp_path / "icebreaker.bin").write_bytes(b"")
+    with pytest.raises(FlowError, match=r"holds no build of the icebreaker; build it again$"):
+        flow.bitstream_of(board("icebreaker"), tmp_path)
     with pytest.raises(DescriptionError, match=r"nowhere.json: No such file or directory$"):
         Description.read(tmp_path / "nowhere.json")
 
@@ -188,8 +220,12 @@ def test_a_plan_for_the_vendors_tools_is_whole(tmp_path):
     about = Description.read(out / FILE)
     kept = store.load(out / f"{about.network}.safetensors")
     assert about.board == "arty-a7-35" and store.digest(kept) == store.digest(case.graph)
-    with pytest.raises(FlowError, match=r"plan is a build plan: the vendor's tools make the bit"):
+    with pytest.raises(
+        FlowError, match=r"plan is a build plan: build_top\.sh makes the bitstream "
+    ):
         flow.bitstream_of(board("arty-a7-35"), out)
+    (out / "top.bit").write_bytes(b"by the vendor")
+    assert flow.bitstream_of(board("arty-a7-35"), out) == out / "top.bit"
 
 
 def test_the_cache_gives_only_what_was_made(tmp_path, cache):
@@ -245,6 +281,27 @@ def test_a_board_is_never_guessed():
         with pytest.raises(BoardError, match=f"^{re.escape(message)}$"):
             program.choose(ice, ports, serial)
     assert program.connected(hx8k, one) == []
+
+
+def test_bridges_are_told_apart_by_where_they_are_plugged_in():
+    """Two boards of one serial number, of two ports each; and one bridge without a number."""
+    ice = board("icebreaker")
+    twins = [
+        port(f"/dev/ttyUSB{index}", "same", location=f"1-{1 + index // 2}:1.{index % 2}")
+        for index in range(4)
+    ]
+    message = "2 boards can be the icebreaker: same (/dev/ttyUSB0), same (/dev/ttyUSB2); connect "
+    for serial in (None, "same"):
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}one alone, or name the --port"):
+            program.choose(ice, twins, serial)
+    for pair in (twins[:2], twins[2:]):
+        assert program.choose(ice, pair).device == pair[0].device
+        assert uart_port(ice, pair) == pair[1].device
+    nameless = [
+        port("/dev/ttyUSB0", None, location="2-1.4:1.0"),
+        port("/dev/ttyUSB1", None, location="2-1.4:1.1"),
+    ]
+    assert uart_port(ice, nameless) == "/dev/ttyUSB1"
 
 
 def test_commands_that_program(tmp_path):

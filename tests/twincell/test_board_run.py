@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
@@ -39,6 +40,7 @@ def port(device, product="iCEBreaker V1.0e", serial="a", vendor=0x0403, pid=0x60
         serial_number=serial,
         product=product,
         manufacturer="1BitSquared",
+        location=None,
     )
 
 
@@ -84,6 +86,8 @@ def test_what_a_run_would_do(ports):
         (["icebreaker", "--port", "/dev/nosuch"], "The port /dev/nosuch cannot be opened at 1e+06"),
         (["icebreaker", "--port", "x", "--simulate"], "A simulated board has no port; leave out"),
         (["colorlight-5a75b"], "The Colorlight 5A-75B V7.0, ECP5 25F has no USB bridge: name the"),
+        (["icebreaker", "--port", "x", "--simulate", "--dry-run"], "A simulated board has no port"),
+        (["icebreaker", "--wear", "--simulate"], "icebreaker does not count programmings; leave "),
         (["icebreaker", "--ber", "0.7"], "--ber is 0 to 0.5, not 0.7"),
         (["icebreaker", "--net", "nosuch"], "'nosuch' is neither a network file nor in the zoo: "),
     ],
@@ -119,6 +123,10 @@ def test_what_a_sweep_would_take(tmp_path):
     assert report["projected_seconds"] == pytest.approx(
         report["seconds_on_the_line"] + report["seconds_computing"]
     )
+    for option in ("--images", "--lanes", "--maps"):
+        assert call(*words, "--dry-run", option, "0")[0] == 2
+    code, _, err = call("run", "icebreaker", "--images", 361, "--simulate", "--dry-run")
+    assert code == 2 and "is 1 to 360 of digits, not 361" in err
     code, _, err = call(*words, "--dry-run")
     assert code == 2 and err == "twincell: Say how many images to project for: --images N\n"
 
@@ -141,6 +149,45 @@ def test_how_often_images_are_shown(tmp_path):
     assert code == 2 and err.endswith("supports 1, 3 presentations, not 2\n")
     code, _, err = call("run", "icebreaker", "--images", 5, "--presentations", 1, "--dry-run")
     assert code == 2 and "digits-small has no stochastic input" in err
+
+
+def test_a_sweep_of_something_else_is_not_continued(tmp_path):
+    """What software or a simulation has found is not what a board has shown."""
+    words = ["sweep", "icebreaker", "--ber", "0.01", "--maps", 1, "--images", 5, "--out", tmp_path]
+    sweep("digits-small", tmp_path, ber=(0.01,), maps=1, images=5)
+    for way in (["--port", "/dev/nosuch"], ["--simulate"]):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(board_measure.board_link, "measuring", lambda *_: nullcontext())
+            code, out, err = call(*words, *way)
+        assert code == 2 and not out and "another sweep: its instrument differ" in err
+
+
+def test_a_directory_is_a_whole_build(tmp_path):
+    machine = board_link.machine("icebreaker")
+    machine.about.write(tmp_path / "board.json")
+    network = tmp_path / "digits-small.safetensors"
+    store.save(machine.graph, network)
+    found = board_link.machine(str(tmp_path))
+    assert (found.lanes, found.net) == (machine.lanes, "digits-small") and found.lanes == 9
+    with pytest.raises(
+        board_link.UsageError, match=r"with 9 lanes; give neither --net nor --lanes"
+    ):
+        board_link.machine(str(tmp_path), lanes=9)
+    other = mlp(np.random.default_rng(1), [64, 24, 10], Stochastic(4, (1, 3), seed=2))
+    store.save(other, network)
+    with pytest.raises(
+        board_link.UsageError, match=r"is not the network of .*board\.json; build it"
+    ):
+        board_link.machine(str(tmp_path))
+
+
+@pytest.mark.slow
+def test_wear_of_a_board():
+    words = ["colorlight-5a75b", "--images", 3, "--ber", 0.01, "--wear", "--simulate", "--json"]
+    code, out, _ = call("run", *words)
+    worn = {"least": 1, "mean": 1.0, "most": 1}
+    wanted = {"layer1": {"word_lines": 256, **worn}, "head": {"word_lines": 1280, **worn}}
+    assert code == 0 and json.loads(out)["programmings"] == wanted
 
 
 @pytest.mark.slow
