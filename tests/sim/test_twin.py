@@ -77,6 +77,18 @@ def test_what_has_ended_says_so(build):
         twin.run(1)
 
 
+def test_a_terminal_says_why_the_simulation_ended(build, monkeypatch):
+    def fails(self, cycles):
+        raise SimulationError("It has crashed")
+
+    with TwinPty(Twin(build, clocks_per_bit=CLOCKS_PER_BIT, short=True)) as pty:
+        monkeypatch.setattr(Twin, "run", fails)
+        with serial.Serial(pty.path, timeout=5) as plain:
+            plain.write(b"wake")
+        with pytest.raises(SimulationError, match=r"^It has crashed$"):
+            pty.wait()
+
+
 def test_a_top_without_these_pins(build, tmp_path):
     for name in ("board.v", "ports.json"):
         text = (build / name).read_text().replace('"tx"', '"txd"')
