@@ -3,6 +3,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -114,6 +115,16 @@ def test_the_page_of_a_report(tmp_path):
     assert "\n\n| a | b | c |\n|---|---|---|\n| 1 | 2 |  |\n| x | 1e-09 | 10,000 |\n" in page
     assert "![squares.svg](squares.svg)" in page and "seed 7." in page
     assert "\n\n\n" not in page
+
+
+def test_a_report_of_trainings_names_their_seeds(tmp_path):
+    report = replace(_example(), seed=range(1, 4), confidence=0.95)
+    _report.write("example", report, False, tmp_path)
+    page = (tmp_path / "report.md").read_text()
+    record = json.loads((tmp_path / "report.json").read_text())
+    assert "run example`, seeds 1, 2, 3.\n" in page and "hold with 95 % confidence" in page
+    assert record["seed"] == [1, 2, 3] and record["confidence"] == 0.95
+    assert set(record["versions"]) == {"twincell", "numba", "numpy", "scipy", "torch"}
 
 
 def test_run_writes_and_prints_the_report(twincell, tmp_path, monkeypatch):

@@ -45,6 +45,6 @@ def run(
     for each in report.findings:
         cells = [_report.shown(each.ours), _report.shown(each.interval), *[each.verdict] * judged]
         made.add_row(each.quantity, each.published, f"({each.tag})", *cells)
-    made.caption, made.caption_justify = f"seed {report.seed}, written to {files[0].parent}", "left"
+    made.caption, made.caption_justify = f"{report.seeds}, written to {files[0].parent}", "left"
     record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
     put(record, made, as_json)

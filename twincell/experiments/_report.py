@@ -26,6 +26,7 @@ TAGS = {
     "D": "derived, and checked numerically",
     "-": "nothing published that could be read",
 }
+_PACKAGES = ("twincell", "numba", "numpy", "scipy", "torch")
 Cell = str | int | float | None
 
 
@@ -46,8 +47,8 @@ class Finding:
     """One published figure beside ours.
 
     ``tag`` is one of TAGS and says how the published figure is known. ``interval`` holds the true
-    value with 99 % confidence, from ``n`` trials; both are ``None`` for closed forms. ``verdict``
-    says in a word what follows for the published figure.
+    value with the report's confidence, from ``n`` trials; both are ``None`` for closed forms.
+    ``verdict`` says in a word what follows for the published figure.
     """
 
     quantity: str
@@ -83,15 +84,24 @@ class Table:
 @dataclass(frozen=True)
 class Report:
     """What a run found. ``text`` are paragraphs in Markdown: what was done and what to conclude.
-    ``plots`` are figures by file name without suffix, ``values`` further entries of the JSON."""
+    ``seed`` is that of all draws, or the seeds of the trainings. ``plots`` are figures by file name
+    without suffix, ``values`` further entries of the JSON, ``confidence`` is that of intervals."""
 
     title: str
     text: Sequence[str]
-    seed: int
+    seed: int | Sequence[int]
     findings: Sequence[Finding]
     tables: Sequence[Table] = ()
     plots: dict[str, Figure] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
+    confidence: float = CONFIDENCE
+
+    @property
+    def seeds(self) -> str:
+        """The seed or the seeds, in words."""
+        if isinstance(self.seed, int):
+            return f"seed {self.seed}"
+        return f"seeds {', '.join(map(str, self.seed))}"
 
 
 def interval(count: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -117,9 +127,9 @@ def record(name: str, report: Report, quick: bool) -> dict:
         "experiment": name,
         "title": report.title,
         "quick": quick,
-        "seed": report.seed,
-        "confidence": CONFIDENCE,
-        "versions": {package: version(package) for package in ("twincell", "numpy", "scipy")},
+        "seed": report.seed if isinstance(report.seed, int) else [*report.seed],
+        "confidence": report.confidence,
+        "versions": {package: version(package) for package in _PACKAGES},
         "findings": [
             {name: value for name, value in vars(finding).items() if name in kept}
             for finding in report.findings
@@ -137,7 +147,11 @@ def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
     pages = {
         folder / "report.json": json.dumps(made, indent=2) + "\n",
         folder / "report.md": _PAGE.render(
-            made, text=report.text, tags=TAGS, judged=any(f.verdict for f in report.findings)
+            made,
+            text=report.text,
+            seeds=report.seeds,
+            tags=TAGS,
+            judged=any(f.verdict for f in report.findings),
         ),
     }
     for path, content in pages.items():
@@ -166,7 +180,7 @@ _ENVIRONMENT.filters["shown"] = shown
 _PAGE = _ENVIRONMENT.from_string("""\
 # {{ title }}
 
-Written by `twincell experiments run {{ experiment }}{{ " --quick" if quick }}`, seed {{ seed }}.
+Written by `twincell experiments run {{ experiment }}{{ " --quick" if quick }}`, {{ seeds }}.
 
 {% for paragraph in text %}
 {{ paragraph }}
