@@ -5,16 +5,18 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from twincell.experiments import _registry, _report, importance
-from twincell.experiments._learning import RESULT, mean_interval, paired, train_all
+from twincell.experiments import _registry, _report, importance, stream
+from twincell.experiments._learning import RESULT, mean_interval, paired, recipe, train_all
 from twincell.experiments._networks import spread
 from twincell.experiments._report import Job
 from twincell.model.learning.tasks import held_out, task
+from twincell.networks import UsageError
 
 MODULE = "tests.support.trainings"
 
@@ -22,10 +24,12 @@ MODULE = "tests.support.trainings"
 def test_intervals_of_means_are_students():
     values = [0.90, 0.93, 0.91]
     low, high = mean_interval(values)
-    quantile = stats.t.ppf(0.995, 2)
+    quantile = stats.t.ppf(0.975, 2)
     assert high - low == pytest.approx(2 * quantile * np.std(values, ddof=1) / np.sqrt(3))
     assert (low + high) / 2 == pytest.approx(np.mean(values))
-    assert mean_interval([0.5, 0.5]) == mean_interval([0.5]) == (0.5, 0.5)
+    assert mean_interval([0.5, 0.5]) == (0.5, 0.5)
+    with pytest.raises(ValueError, match=r"^An interval over trainings needs at least two, not 1$"):
+        mean_interval([0.5])  # no single training decides anything
     assert spread([0.905, 0.925]) == "91.50 (90.50 to 92.50)"
 
 
@@ -46,15 +50,15 @@ def test_trainings_go_on_where_they_were_left(tmp_path, quick):
     root.mkdir()
     (root / "fail-b").touch()
     with pytest.raises(RuntimeError, match=r"^b fails$"):
-        train_all(job, MODULE, ["a", "b"], 2, 3)
+        train_all(job, MODULE, ["a", "b"], 2, 3, "x")
     (root / "fail-b").unlink()
-    found = train_all(job, MODULE, ["a", "b"], 2, 3)
+    found = train_all(job, MODULE, ["a", "b"], 2, 3, "x")
     assert found == {case: [{"case": case, "seed": seed} for seed in (1, 2)] for case in ("a", "b")}
     assert seen[-1] == (12, 12)
     ran = {path.parent.name: path.read_text() for path in root.glob("*/ran")}
     assert set(ran) == {"a-1", "a-2", "b-1", "b-2"} and len(ran["b-1"]) == 2
     assert not quick or ran["a-1"] == "x"  # processes are ended by a failure
-    assert train_all(job, MODULE, ["a"], 1, 3) == {"a": [{"case": "a", "seed": 1}]}
+    assert train_all(job, MODULE, ["a"], 1, 3, "x") == {"a": [{"case": "a", "seed": 1}]}
     assert (root / "a-1" / RESULT).is_file() and (root / "a-1" / "ran").read_text() == ran["a-1"]
 
 
@@ -78,8 +82,42 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     assert killed.returncode == -signal.SIGKILL
 
 
+def test_what_was_trained_by_another_recipe_is_trained_anew(tmp_path):
+    """Also results of earlier versions, which have no recipe."""
+    job, ran = Job(quick=True, folder=tmp_path), tmp_path / "quick" / "a-1" / "ran"
+    for made, times in (("x", 1), ("x", 1), ("y", 2), ("y", 2)):
+        train_all(job, MODULE, ["a"], 1, 3, made)
+        assert len(ran.read_text()) == times
+    (ran.parent / RESULT).write_text('{"case": "a", "seed": 1}')
+    assert train_all(job, MODULE, ["a"], 1, 3, "y") == {"a": [{"case": "a", "seed": 1}]}
+    assert len(ran.read_text()) == 3
+
+
+def test_a_recipe_is_all_that_a_training_depends_on():
+    made = recipe(1, stream.QUICK, "label", "metas")
+    assert made == ("version 1, hidden (96,), pieces 6, epochs 4, batch 20, rate 0.02")
+    assert recipe(2, stream.QUICK, "label", "metas") != made
+    assert recipe(1, replace(stream.QUICK, rate=0.01), "label", "metas") != made
+    assert recipe(1, replace(stream.QUICK, seeds=9, metas=()), "label", "metas") == made
+
+
+def test_checkpoints_of_another_recipe_are_refused(tmp_path, monkeypatch):
+    """The whole way: an experiment that was stopped, and goes on with another size."""
+    monkeypatch.setattr(stream, "QUICK", replace(stream.QUICK, pieces=2, seeds=1, hidden=(8,)))
+
+    def stop(done, total):
+        if done == stream.QUICK.epochs + 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stream.run(Job(quick=True, folder=tmp_path, progress=stop))
+    monkeypatch.setattr(stream, "QUICK", replace(stream.QUICK, rate=0.01))
+    with pytest.raises(UsageError, match=r"learning\.pt is of another optimizer and identity\. "):
+        stream.run(Job(quick=True, folder=tmp_path))
+
+
 def test_without_a_folder_nothing_is_kept():
-    assert train_all(Job(quick=True), MODULE, ["c"], 1, 3) == {"c": [{"case": "c", "seed": 1}]}
+    assert train_all(Job(quick=True), MODULE, ["c"], 1, 3, "x") == {"c": [{"case": "c", "seed": 1}]}
 
 
 def test_images_are_held_out_of_the_training_set():
@@ -99,6 +137,10 @@ def test_the_quadratic_task_of_the_importance_experiment():
     assert all(each["correlation"] > 0.94 and abs(each["slope"] - 1) < 0.1 for each in tasks)
 
 
+def _refuse(constant):
+    raise AssertionError(f"{constant} is not JSON")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["importance", "mnist-fashion", "permuted-mnist", "stream", "weak-reset"]
@@ -106,12 +148,17 @@ def test_the_quadratic_task_of_the_importance_experiment():
 def test_quick_runs(tmp_path, name):
     report = _registry.find(name).run(Job(quick=True, folder=tmp_path))
     _report.write(name, report, True, tmp_path)
-    record = json.loads((tmp_path / "report.json").read_text())
+    record = json.loads((tmp_path / "report.json").read_text(), parse_constant=_refuse)
     page = (tmp_path / "report.md").read_text()
     assert "quick run" in page and all(f["n"] for f in record["findings"])
     exports = [table for table in record["tables"] if table["title"].startswith("The networks as")]
+    assert len(exports) == 1 and exports[0]["rows"], "no network was exported"
     for table in exports:
         assert {tuple(row[-2:]) for row in table["rows"]} == {(0, 0)}, "scores differ"
+    assert record["confidence"] == 0.95 and "95 % confidence" in page
+    assert f"--quick`, seeds {', '.join(map(str, record['seed']))}." in page
+    for runs in record["trainings"].values():
+        assert [run["seed"] for run in runs] == record["seed"] and len(runs[0]) > 1
     if name == "importance":
         assert record["quadratic"]["correlation"] > 0.9
         assert record["quadratic"]["slope"] == pytest.approx(1, abs=0.1)

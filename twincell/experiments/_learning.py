@@ -3,7 +3,8 @@
 
 An experiment names its *cases*, such as a device or a strength of metaplasticity, and trains each
 with several seeds. A training leaves ``result.json`` in a folder of its own; until then a
-checkpoint lies there, from which the next run of the experiment continues.
+checkpoint lies there, from which the next run of the experiment continues. Both say by what recipe
+they were made: results of another one are trained anew, checkpoints of another one refused.
 """
 
 import json
@@ -14,23 +15,29 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
 
 from ..model.files import write_bytes
+from ..networks import UsageError
 from ._networks import Difference
 from ._pool import finish
-from ._report import CONFIDENCE, Job, Table
+from ._report import Job, Table
 
 if TYPE_CHECKING:
     from torch import nn
 
     from ..model.data import Dataset
 
+CONFIDENCE = 0.95  # of intervals over three to ten trainings: 99 % of three are four times as wide
 RESULT = "result.json"
 NETWORK = "network.safetensors"
+STUDENT = (
+    f"Intervals are Student's over seeds, with {CONFIDENCE:.0%} confidence; a claim holds or fails "
+    "only where the interval and every training lie on one side."
+)
 _COMPARED = ("images", "scores", "labels")
 
 
@@ -46,6 +53,7 @@ class Training:
     data : directory of data sets
     folder : of checkpoint and result
     epochs : of the training
+    recipe : what tells it from others of its name, see :func:`recipe`
     """
 
     module: str
@@ -55,6 +63,7 @@ class Training:
     data: Path | None
     folder: Path
     epochs: int
+    recipe: str
 
     @property
     def result(self) -> Path:
@@ -63,29 +72,58 @@ class Training:
 
     @property
     def done(self) -> bool:
-        """Whether the training is over."""
-        return self.result.is_file()
+        """Whether the training is over: there is a result of this recipe."""
+        return self.result.is_file() and self._kept().get("recipe") == self.recipe
+
+    def found(self) -> dict:
+        """What ``trained`` returned, when it is done."""
+        return self._kept()["found"]
+
+    def _kept(self) -> dict:
+        return json.loads(self.result.read_text())
 
     def run(self, progress: Callable[[], None]) -> None:
-        """Trains; ``progress`` is called after each epoch."""
+        """Trains; ``progress`` is called after each epoch. Raises ``UsageError`` for a checkpoint
+        of another recipe."""
+        from ..model.checkpoint import CheckpointError
         from ..model.learning.protocol import CHECKPOINT
 
         experiment = import_module(self.module)
-        found = experiment.trained(self, lambda epoch: progress())
-        write_bytes(self.result, (json.dumps(found) + "\n").encode())
+        try:
+            found = experiment.trained(self, lambda epoch: progress())
+        except CheckpointError as error:
+            raise UsageError(str(error)) from None
+        kept = {"recipe": self.recipe, "found": found}
+        write_bytes(self.result, (json.dumps(kept) + "\n").encode())
         (self.folder / CHECKPOINT).unlink(missing_ok=True)  # tens of megabytes
 
 
 Results = dict[str, list[dict]]
 
 
-def train_all(job: Job, module: str, cases: Sequence[str], seeds: int, epochs: int) -> Results:
+def recipe(version: int, size: Any, *apart: str) -> str:
+    """What the trainings of an experiment have in common, in words.
+
+    Parameters
+    ----------
+    version : of ``trained``: raised whenever it trains or measures in another way
+    size : of the run
+    apart : fields of it that trainings do not depend on, besides the number of seeds
+    """
+    fields = ((name, value) for name, value in vars(size).items() if name not in (*apart, "seeds"))
+    return ", ".join([f"version {version}", *(f"{name} {value!r}" for name, value in fields)])
+
+
+def train_all(
+    job: Job, module: str, cases: Sequence[str], seeds: int, epochs: int, recipe: str
+) -> Results:
     """What ``trained(training, progress)`` of the experiment's module returned for each case, in
     the order of the seeds 1, 2, ...
 
     Parameters
     ----------
     epochs : of one training, for the progress
+    recipe : of all of them, see :func:`recipe`
     """
     kept = (
         nullcontext(job.folder) if job.folder else tempfile.TemporaryDirectory(prefix="twincell-")
@@ -93,7 +131,9 @@ def train_all(job: Job, module: str, cases: Sequence[str], seeds: int, epochs: i
     with kept as folder:
         root = Path(folder) / ("quick" if job.quick else "trainings")
         trainings = [
-            Training(module, case, seed, job.quick, job.data, root / f"{case}-{seed}", epochs)
+            Training(
+                module, case, seed, job.quick, job.data, root / f"{case}-{seed}", epochs, recipe
+            )
             for seed in range(1, seeds + 1)  # all cases once, then all again
             for case in cases
         ]
@@ -107,15 +147,28 @@ def train_all(job: Job, module: str, cases: Sequence[str], seeds: int, epochs: i
         finish(trainings, here=job.quick, advance=advance)
         found: Results = {case: [] for case in cases}
         for each in trainings:
-            found[each.case].append(json.loads(each.result.read_text()))
+            found[each.case].append(each.found())
     return found
+
+
+def binary_network(data: "Dataset", hidden: Sequence[int], seed: int) -> "nn.Sequential":
+    """A binarized network for the images of a data set, whose pixels it sees as 0 to 1; equal
+    seeds give equal weights."""
+    from ..model.layers import Pixels, mlp
+    from ..model.learning.networks import seeded
+
+    pixels = Pixels(data.bits, 0.0, 1.0)
+    with seeded(seed):
+        return mlp(int(np.prod(data.shape)), tuple(hidden), data.classes, pixels, init=0.05)
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's interval of the mean over trainings, see ``CONFIDENCE``; its ends are equal for
-    values without spread, and there is none for one value alone."""
-    mean, error = float(np.mean(values)), float(stats.sem(values)) if len(values) > 1 else np.nan
-    if not error > 0:
+    values without spread. Raises ``ValueError`` for one value, which says nothing of others."""
+    if len(values) < 2:
+        raise ValueError(f"An interval over trainings needs at least two, not {len(values)}")
+    mean, error = float(np.mean(values)), float(stats.sem(values))
+    if error == 0:
         return mean, mean
     low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
     return float(low), float(high)
@@ -125,6 +178,19 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     """First less second, training by training; the interval is over trainings."""
     each = tuple(float(a - b) for a, b in zip(first, second, strict=True))
     return Difference(float(np.mean(each)), mean_interval(each), each, len(each))
+
+
+def by_seed(found: Results, *names: str) -> dict[str, Any]:
+    """What each training found under ``names``, with its seed: an entry of the JSON."""
+    return {
+        "trainings": {
+            case: [
+                {"seed": seed} | {name: run[name] for name in names}
+                for seed, run in enumerate(runs, start=1)
+            ]
+            for case, runs in found.items()
+        }
+    }
 
 
 def exports(found: Results) -> Table:

@@ -10,12 +10,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.data import load
-from ._learning import Results, Training, exported, exports, paired, train_all
+from ._learning import (
+    CONFIDENCE,
+    STUDENT,
+    Results,
+    Training,
+    binary_network,
+    by_seed,
+    exported,
+    exports,
+    paired,
+    recipe,
+    train_all,
+)
 from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Fashion-MNIST in 60 pieces, with and without metaplasticity"
-SEED = 20212
+VERSION = 1  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"
 WHOLE = "whole"  # all pieces at once: what a stream could reach at most
 
@@ -45,7 +57,10 @@ QUICK = Size("digits", (96,), 6, 4, 2, 20, 2e-2, (0.0, 2.5))
 def run(job: Job) -> Report:
     """Trains every case with every seed; continues an earlier run."""
     size = QUICK if job.quick else FULL
-    found = train_all(job, __name__, size.cases(), size.seeds, size.pieces * size.epochs)
+    found = train_all(
+        job, __name__, size.cases(), size.seeds, size.pieces * size.epochs,
+        recipe(VERSION, size, "label", "metas"),
+    )  # fmt: skip
     run_text = (
         f"Run: {size.label}, {'-'.join(map(str, size.hidden))} hidden neurons, {size.pieces} "
         f"pieces of {size.epochs} epochs, batches of {size.batch}, rate {size.rate:g}, "
@@ -53,18 +68,18 @@ def run(job: Job) -> Report:
     )
     return Report(
         "A stream of data",
-        [*[_QUICK] * job.quick, *_TEXT, run_text],
-        SEED,
+        [_QUICK if job.quick else _SCALED, *_TEXT, run_text],
+        range(1, size.seeds + 1),
         _findings(found, size),
         [_table(found, size), exports(found)],
         {"stream": _plot(found, size)},
+        by_seed(found, "accuracies"),
+        CONFIDENCE,
     )
 
 
 def trained(training: Training, progress) -> dict:
     """One stream, or the whole set."""
-    from ..model.layers import Pixels, mlp
-    from ..model.learning.networks import seeded
     from ..model.learning.optimizers import metaplastic
     from ..model.learning.protocol import Protocol, learn
     from ..model.learning.tasks import stream
@@ -73,9 +88,7 @@ def trained(training: Training, progress) -> dict:
     data = load("digits") if training.quick else load("fashion-mnist", training.data)
     whole = training.case == WHOLE
     meta = 0.0 if whole else float(training.case.removeprefix("m"))
-    pixels = Pixels(data.bits, 0.0, 1.0)
-    with seeded(training.seed):
-        network = mlp(int(np.prod(data.shape)), size.hidden, data.classes, pixels, init=0.05)
+    network = binary_network(data, size.hidden, training.seed)
     history = learn(
         network,
         lambda net: metaplastic(net, meta, lr=size.rate, decay=1e-7),
@@ -89,6 +102,8 @@ def trained(training: Training, progress) -> dict:
             test_every=size.epochs,
         ),
         directory=training.folder,
+        identity=training.recipe,
+        checkpoint_every=1 if whole else size.epochs,  # an epoch of a piece is over in a second
         progress=progress,
     )
     # All pieces are tested with the same images, and when a piece was learned.
@@ -104,22 +119,23 @@ def _findings(found: Results, size: Size) -> list[Finding]:
     plain, meta = (_final(found, f"m{each:g}") for each in (size.metas[0], size.metas[-1]))
     gain, left = paired(meta, plain), paired(_final(found, WHOLE), meta)
     open_share = paired(_final(found, WHOLE), plain)
-    closed = gain.mean / open_share.mean if open_share.mean > 0 else float("nan")
-    return [
+    findings = [
         gain.finding(
             f"{size.label} in {size.pieces} pieces: what m = {size.metas[-1]:g} gains",
-            "metaplasticity learns from streams what it would from the whole set", "CODE", NATURE,
-            gain.above(0.0), "holds: more than 0",
+            "-", "-", NATURE, gain.above(0.0),
+            "expected: more with metaplasticity; holds: more than 0",
         ),
         left.finding(
-            f"the whole set at once less the stream with m = {size.metas[-1]:g}", "little", "CODE",
-            NATURE, left.below(0.02), "holds: less than 0.02",
-        ),
-        Finding(
-            "share of the gap between stream and whole set that metaplasticity closes", "-", "-",
-            "ratio of the means over seeds", closed, n=gain.n,
+            f"the whole set at once less the stream with m = {size.metas[-1]:g}", "-", "-", NATURE,
+            left.below(0.02), "expected: little; holds: less than 0.02",
         ),
     ]  # fmt: skip
+    if open_share.mean > 0:  # else there is no gap to close
+        findings.append(Finding(
+            "share of the gap between stream and whole set that metaplasticity closes", "-", "-",
+            "ratio of the means over seeds", gain.mean / open_share.mean, n=gain.n,
+        ))  # fmt: skip
+    return findings
 
 
 def _table(found: Results, size: Size) -> Table:
@@ -142,6 +158,12 @@ def _plot(found: Results, size: Size):
     return figure
 
 
+_SCALED = (
+    "**Scaled down: of the published streams only that of Fashion-MNIST, in its full length; that "
+    "of CIFAR-10 images, which needs a convolutional network and 200 epochs for each of its "
+    "pieces, is not run. Batch-norm learns scales and shifts where the published one does not, and "
+    "a score head stands in place of the last one.**"
+)
 _QUICK = (
     "**This is the quick run: the 8x8 digits in six pieces and a small network. It shows that the "
     "experiment works and is not its result.**"
@@ -152,6 +174,5 @@ _TEXT = (
     "metaplasticity follows the piece at hand; one with it should end near a network that sees "
     "the whole set at once, as often.",
     "Cases of one seed start from the same weights, and streams see the same pieces, so "
-    "differences are paired; intervals are Student's over seeds. The published stream of CIFAR-10 "
-    "images needs a convolutional network and 200 epochs for each of its pieces; it is not run.",
+    f"differences are paired. {STUDENT}",
 )

@@ -10,12 +10,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..model.data import load
-from ._learning import Results, Training, exported, exports, paired, train_all
+from ._learning import (
+    Results,
+    Training,
+    binary_network,
+    exported,
+    exports,
+    paired,
+    recipe,
+    train_all,
+)
 from ._networks import Difference, spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
 SEED = 20214
+VERSION = 1  # of the trainings: raised when they change
 TED = "arXiv 2107.06064"
 FULL_MODEL, IDEAL = "full", "ideal"
 WITHOUT, ONLY, TUNE = "without", "only", "tune"
@@ -66,14 +76,15 @@ def run(job: Job) -> Report:
     """Tunes the rate, then trains every device with every seed; continues an earlier run."""
     size = QUICK if job.quick else FULL
     tried = {row: [f"{TUNE}-{row}@{rate:g}" for rate in size.rates] for row in (FULL_MODEL, IDEAL)}
+    made = recipe(VERSION, size, "label", "rates")
     tuned = train_all(job, __name__, [case for each in tried.values() for case in each], 1,
-                      size.epochs)  # fmt: skip
+                      size.epochs, made)  # fmt: skip
     best = {
         row: max(cases, key=lambda case: tuned[case][0]["held_out"]).rpartition("@")[2]
         for row, cases in tried.items()
     }
     names = {row: f"{row}@{best.get(row, best[FULL_MODEL])}" for row in rows()}
-    trained_ = train_all(job, __name__, list(names.values()), size.seeds, size.epochs)
+    trained_ = train_all(job, __name__, list(names.values()), size.seeds, size.epochs, made)
     found = {row: trained_[name] for row, name in names.items()}
     inputs = 64 if job.quick else 784
     run_text = (
@@ -96,8 +107,7 @@ def run(job: Job) -> Report:
 
 def trained(training: Training, progress) -> dict:
     """One device, at one rate."""
-    from ..model.layers import Pixels, mlp
-    from ..model.learning.networks import give_memories, memories, seeded
+    from ..model.learning.networks import give_memories, memories
     from ..model.learning.optimizers import PulseAdam
     from ..model.learning.protocol import Protocol, accuracy, learn
     from ..model.learning.report import pulse_report
@@ -107,9 +117,7 @@ def trained(training: Training, progress) -> dict:
     data = load("digits") if training.quick else load("mnist", training.data)
     row, _, rate = training.case.rpartition("@")
     device = _device(row.removeprefix(f"{TUNE}-"))
-    with seeded(training.seed):
-        pixels = Pixels(data.bits, 0.0, 1.0)
-        network = mlp(int(np.prod(data.shape)), size.hidden, data.classes, pixels)
+    network = binary_network(data, size.hidden, training.seed)
     give_memories(network, device, training.seed)
     for memory in memories(network).values():
         memory.randomize(FIRST_PULSES)
@@ -121,6 +129,7 @@ def trained(training: Training, progress) -> dict:
         [used],
         Protocol(size.epochs, size.batch, training.seed, halve_every=size.halve_every),
         directory=training.folder,
+        identity=training.recipe,
         progress=progress,
     )
     if row.startswith(TUNE):
