@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Host and board over a line that damages what it carries: nothing wrong is accepted, no write is
-lost or done twice, and no queue is read twice."""
+lost or done twice, none behind a refused one is done, and no queue is read twice."""
 
 import numpy as np
 import pytest
 
 from tests.support.link import BUILD, REGISTERS, NoisyTransport, Registers, UartBoard
-from twincell.fpga.host.session import Session
+from twincell.fpga.host.session import BusError, Session
 from twincell.hw.verilog import emit
 from twincell.sim.twin import Twin
 
@@ -34,10 +34,11 @@ class Host:
     def __init__(self, session: Session, seed: int):
         self.session, self.model = session, Registers()
         self.rng = np.random.default_rng(seed)
+        self.refused = 0
 
     def step(self) -> None:
         rng, address = self.rng, {r.name: r.offset for r in REGISTERS.registers}
-        match int(rng.integers(0, 5)):
+        match int(rng.integers(0, 5)) if rng.random() < 0.98 else 5:
             case 0 | 1:
                 words = [int(w) for w in rng.integers(14, 1 << 32, int(rng.integers(1, 8)))]
                 self.session.write(address["LOG"], words, step=False)
@@ -52,6 +53,17 @@ class Host:
                 count = int(rng.integers(1, 8))
                 found = self.session.read(address["QUEUE"], count, step=False)
                 assert found == tuple(self.model.read(address["QUEUE"]) for _ in range(count))
+            case 5:
+                first, last = (int(w) for w in rng.integers(14, 1 << 32, 2))
+                self.session.flush()
+                with pytest.raises(BusError, match=r"^The board refused word 1 of 3, a WRITE at "):
+                    self.session.write(address["LOG"], [first, 13, last], step=False)
+                    for word in (first, last):  # in good faith, and not carried out
+                        self.session.write(address["A"], [word, word])
+                    self.session.flush()
+                self.model.write(address["LOG"], first)
+                self.refused += 1
+                assert self.session.begin(0, 4)[3] == BUILD
             case _:
                 found = self.session.read(address["A"], 2)
                 assert found == tuple(self.model.stored[address[n]] for n in "AB")
@@ -70,7 +82,7 @@ def torture(twin: Twin, requests: int, rate: float, seed: int) -> NoisyTransport
         longest = max(longest, twin.cycles - before)
     session.flush()
     assert session.statistics.repeats > requests * rate
-    assert min(line.counts.values()) > 0
+    assert min(line.counts.values()) > 0 and host.refused > 2
     # No step, whatever hit it, took as long as a simulated second.
     assert longest < CLOCK, longest
     return line
