@@ -73,17 +73,24 @@ def binary_layers(network: nn.Module) -> list[BinaryLinear]:
     return layers
 
 
-def give_memories(network: nn.Module, device: LearningDevice, seed: int) -> None:
+def give_memories(network: nn.Module, device: LearningDevice, seed: int, *, start: int = 0) -> None:
     """Puts the weights of each binary layer on devices, as its module ``memory``.
 
-    The layer's ``latent`` then holds the signs of its pairs and nothing else, fresh ones at first.
-    All state of the devices is in ``network.state_dict()``. Raises ``ValueError`` for a ternary
-    layer: a pair has two signs.
+    The layer's ``latent`` then holds the signs of its pairs and nothing else. All state of the
+    devices is in ``network.state_dict()``. Raises ``ValueError`` for a ternary layer: a pair has
+    two signs.
+
+    Parameters
+    ----------
+    start : random pulses of each synapse at most before the signs are read, see
+        :meth:`Memory.randomize`; fresh pairs without
     """
     for index, layer in enumerate(binary_layers(network)):
         if layer.ternary:
             raise ValueError(f"Binary layer {index} is ternary, its devices only have a sign")
         memory = device.memory(tuple(layer.latent.shape), mix(seed, index))
+        if start:
+            memory.randomize(start)
         layer.add_module("memory", memory)
         with torch.no_grad():
             layer.latent.copy_(memory.weights())

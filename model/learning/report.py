@@ -34,11 +34,20 @@ class PulseCost(Knobs):
         if not isinstance(self.source, str) or not self.source.strip():
             raise ValueError("A pulse cost needs the source of its numbers")
 
+    def energy_of(self, pulses: float, sets: int = 0) -> float:
+        """Joule, for pulses and for SETs of single devices."""
+        return pulses * self.energy + sets * self.set_energy
+
+    def wear_of(self, pulses: float) -> float:
+        """Used fraction of the endurance of a device after so many pulses."""
+        return pulses / self.endurance
+
 
 @dataclass(frozen=True)
 class LayerPulses:
     """The devices of one layer, two for each synapse.
 
+    ``pulses`` are all of their life, ``start`` those of them that made the first weights random.
     ``histogram`` counts devices by their pulses: ``histogram[k]`` have at least ``edges[k]`` and
     fewer than ``edges[k + 1]``; the last bin has no end. ``silent`` and ``clamped`` are fractions
     of the updates that were not 0. ``energy`` is in joule, ``wear`` the fraction of its endurance
@@ -48,6 +57,7 @@ class LayerPulses:
     name: str
     devices: int
     pulses: float
+    start: float
     mean: float
     most: float
     sets: int
@@ -130,11 +140,11 @@ def _layer(
 ) -> LayerPulses:
     pulses, sets = memory.pulses, int(memory.sets.sum())
     total, most, updates = float(pulses.sum()), float(pulses.max()), int(memory.updates)
-    energy = cost and total * cost.energy + 2 * sets * cost.set_energy
+    energy = cost and cost.energy_of(total, 2 * sets)
     return LayerPulses(
-        name, pulses.numel(), total, float(pulses.mean()), most, sets, edges,
-        _histogram(pulses, edges), updates, int(memory.silent) / max(updates, 1),
-        int(memory.clamped) / max(updates, 1), energy, cost and most / cost.endurance,
+        name, pulses.numel(), total, float(memory.start_pulses), float(pulses.mean()), most, sets,
+        edges, _histogram(pulses, edges), updates, int(memory.silent) / max(updates, 1),
+        int(memory.clamped) / max(updates, 1), energy, cost and cost.wear_of(most),
     )  # fmt: skip
 
 

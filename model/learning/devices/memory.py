@@ -75,13 +75,15 @@ class Memory(nn.Module, ABC):
     """The devices of one layer, with all their state in buffers.
 
     Every source of chance has a generator of its own, derived from ``seed``, so that switching one
-    imperfection off leaves the draws of the others alone. The generators are part of
+    imperfection off leaves the draws of the others alone, as long as the pulses are the same: noise
+    is drawn as pulses come. The generators are part of
     ``state_dict()``: a restored memory goes on bit for bit.
 
     Members
     -------
     ln_ohm : ln of the resistances in ohm as they were last evaluated, float64 (2, *shape)
     pulses : pulses of each device in its life, float64 (2, *shape)
+    start_pulses : those of them, over all devices, that :meth:`randomize` gave, float64
     sets : SET operations of each synapse, int64 (shape)
     updates, silent, clamped : int64, updates other than 0; those of them that gave no pulse (the
         dead band of the rounding); those cut to the pulse limit
@@ -91,6 +93,7 @@ class Memory(nn.Module, ABC):
 
     ln_ohm: Tensor
     pulses: Tensor
+    start_pulses: Tensor
     sets: Tensor
     updates: Tensor
     silent: Tensor
@@ -104,6 +107,7 @@ class Memory(nn.Module, ABC):
         self.streams = {name: self._generator(name) for name in self.STREAMS}
         self.register_buffer("ln_ohm", torch.zeros(2, *shape, dtype=torch.float64))
         self.register_buffer("pulses", torch.zeros(2, *shape, dtype=torch.float64))
+        self.register_buffer("start_pulses", torch.zeros((), dtype=torch.float64))
         self.register_buffer("sets", torch.zeros(shape, dtype=torch.int64))
         for name in ("updates", "silent", "clamped"):
             self.register_buffer(name, torch.zeros((), dtype=torch.int64))
@@ -168,6 +172,7 @@ class Memory(nn.Module, ABC):
         Devices without any spread all start with +1, from where no gradient could part them.
         """
         draws = torch.randint(-most, most + 1, self.shape, generator=self.streams["start"])
+        self.start_pulses += draws.abs().sum()
         self.pulse(draws)
 
     def extra_repr(self) -> str:

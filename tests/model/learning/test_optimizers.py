@@ -157,6 +157,18 @@ def test_every_layer_gets_devices_of_its_own():
         PulseAdam(nn.Sequential(nn.Linear(2, 2)), WeakReset())
 
 
+@pytest.mark.parametrize("device", [Ideal(initial_spread=False), WeakReset()])
+def test_a_random_start_is_in_the_first_weights(device):
+    """What the first step sees is what the devices hold, also where pulses moved them before."""
+    network = normed_mlp((30, 20, 4), Pixels(4), 1)
+    give_memories(network, device, 3, start=20)
+    for name, memory in memories(network).items():
+        layer = network.get_submodule(name)
+        assert torch.equal(layer.latent, memory.weights())
+        assert layer.latent.unique().tolist() == [-1, 1]
+        assert memory.pulses.max() <= 20 and memory.pulses.sum() == memory.start_pulses > 0
+
+
 def test_reprogramming_sets_what_has_flipped():
     device = Ideal(initial_spread=False, step=0.01)
     network, optimizer = _layer(device, lr=30.0, reprogram=2)

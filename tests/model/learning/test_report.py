@@ -45,6 +45,16 @@ def test_pulses_are_counted(network):
     assert report.pulses == 27
 
 
+def test_pulses_of_the_start_are_counted_apart():
+    network = nn.Sequential(BinaryLinear(30, 20))
+    give_memories(network, WeakReset(), 1, start=5)
+    (fresh,) = pulse_report(network).layers
+    assert fresh.pulses == fresh.start > 0 and fresh.most == 5 and fresh.updates == 0
+    network[0].memory.update(torch.ones(20, 30))
+    (layer,) = pulse_report(network).layers
+    assert (layer.start, layer.pulses) == (fresh.start, fresh.pulses + 600)
+
+
 def test_a_report_is_plain_data_and_a_table(network):
     record = json.loads(json.dumps(pulse_report(network, COST).record()))
     assert record["pulses"] == 27 and record["wear"] == 14 / 1e4
