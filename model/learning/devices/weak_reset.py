@@ -30,7 +30,7 @@ from torch import Tensor
 from ...devices.knobs import kinds, knob
 from .laws import Exponential, Law, LogNormal, Normal
 from .memory import LearningDevice, Memory
-from .pulsing import flip, give, powers_of
+from .pulsing import give
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,17 +94,6 @@ class WeakReset(LearningDevice):
         """b_0 to b_(taps-1), float64."""
         steps = torch.arange(1, self.taps, dtype=torch.float64)
         return torch.cat([torch.ones(1, dtype=torch.float64), ((steps - 0.5) / steps).cumprod(0)])
-
-    def flips(self, pulses: Tensor, high: Tensor) -> Tensor:
-        """Probability that the chain has left its state after some pulses, float64.
-
-        The off-diagonal elements of the n-th power of its transition matrix.
-        """
-        up, down = self.telegraph_up, self.telegraph_down
-        powers = powers_of(1 - up - down)
-        pairs = zip(pulses.tolist(), high.tolist(), strict=True)
-        found = [flip(count, state, up, down, powers) for count, state in pairs]
-        return torch.tensor(found, dtype=torch.float64)
 
 
 def two_slopes(pulses: Tensor, slope: Tensor, knee: Tensor, tail: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from scipy import stats
 
 from twincell.model.learning.devices.laws import Exponential, LogNormal, Normal
 from twincell.model.learning.devices.memory import BL, BLB
+from twincell.model.learning.devices.pulsing import flip, powers_of
 from twincell.model.learning.devices.weak_reset import WeakReset
 
 QUIET = WeakReset().without("telegraph", "pink")
@@ -69,12 +70,14 @@ def test_the_median_device(pulses, ohm):
     [
         (0, 0.005, 0.052, 7031, 6246, 7909),
         (100, 0.074, 0.084, 7481, 6519, 8911),
+        (500, 0.287, 0.296, 8561, 6875, 16802),
         (1000, 0.408, 0.467, 9039, 7008, 26434),
+        (2000, 0.479, 0.577, 9393, 7153, 33345),
         (5000, 0.562, 0.586, 10348, 7428, 36469),
     ],
 )
 def test_statistics_over_devices(pulses, mean, sd, median, low, high):
-    memory = _pulsed(QUIET, pulses)
+    memory = _pulsed(QUIET, pulses, 400_000)  # as many as behind the expected figures
     shift, ohm = memory.mean()[BL].numpy(), memory.ohm()[BL].numpy()
     assert shift.mean() == pytest.approx(mean, abs=0.005)
     assert shift.std() == pytest.approx(sd, rel=0.03)
@@ -114,14 +117,35 @@ def test_resistances_never_fall_without_noise():
 
 
 def test_the_chain_takes_powers_of_its_matrix():
-    device = WeakReset()
+    up, down = WeakReset().telegraph_up, WeakReset().telegraph_down
     matrix = np.array([[1 - 0.0008, 0.0008], [0.002, 1 - 0.002]])
     for n in (0, 1, 14, 400):
         power = np.linalg.matrix_power(matrix, n)
-        found = device.flips(torch.tensor([n, n], dtype=torch.float64), torch.tensor([False, True]))
-        assert found.tolist() == pytest.approx([power[0, 1], power[1, 0]], abs=1e-14)
-    still = WeakReset(telegraph_up=0, telegraph_down=0)
-    assert still.flips(torch.tensor([9.0]), torch.tensor([False])).tolist() == [0.0]
+        found = [flip(float(n), high, up, down, powers_of(1 - up - down)) for high in (False, True)]
+        assert found == pytest.approx([power[0, 1], power[1, 0]], abs=1e-14)
+    assert flip(9.0, False, 0.0, 0.0, powers_of(1.0)) == 0.0
+
+
+@pytest.mark.parametrize("name", ["telegraph", "pink", "full"])
+@pytest.mark.parametrize("pulses", [9, 300])
+def test_pulses_one_by_one_leave_the_same_distribution_as_at_once(name, pulses):
+    """Of resistances, of the chain's state and of the filter's output; other seeds, equal laws."""
+    device = WeakReset() if name == "full" else WeakReset().only(name)
+    single, at_once = (device.memory((4_000,), seed) for seed in (21, 22))
+    for _ in range(pulses):
+        single.pulse(torch.ones(4_000))
+    at_once.pulse(torch.full((4_000,), pulses))
+    ours = [each.ln_ohm[BL].numpy() for each in (single, at_once)]
+    assert stats.ks_2samp(*ours).pvalue > 0.01
+    if device.telegraph:
+        high = [int(each.high[BL].sum()) for each in (single, at_once)]
+        table = [[count, 4_000 - count] for count in high]
+        assert high[0] > 0 and stats.chi2_contingency(table).pvalue > 0.01
+    if device.pink:
+        pink = [each.pink[BL].numpy() for each in (single, at_once)]
+        assert stats.ks_2samp(*pink).pvalue > 0.01
+        assert stats.ks_2samp(pink[0], pink[1] + 0.002).pvalue < 1e-3  # a shift would be seen
+    assert torch.equal(single.age, at_once.age) and torch.equal(single.pulses, at_once.pulses)
 
 
 def test_telegraph_noise_in_the_long_run():
