@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What learning did to the devices: pulses, wear and energy."""
 
+import tomllib
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Self
 
 import torch
 from rich.table import Table
@@ -33,6 +36,18 @@ class PulseCost(Knobs):
         super().__post_init__()
         if not isinstance(self.source, str) or not self.source.strip():
             raise ValueError("A pulse cost needs the source of its numbers")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """From a TOML file with these names; raises ``ValueError`` that names the file."""
+        try:
+            fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            if unknown := fields.keys() - cls.__dataclass_fields__.keys():
+                known = ", ".join(cls.__dataclass_fields__)
+                raise ValueError(f"{min(unknown)!r} is not part of a pulse cost: {known}")
+            return cls(**({"source": ""} | fields))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from None
 
     def energy_of(self, pulses: float, sets: int = 0) -> float:
         """Joule, for pulses and for SETs of single devices."""

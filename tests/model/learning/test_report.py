@@ -75,6 +75,24 @@ def test_no_cost_is_made_up(network):
     assert " J" not in shown.getvalue()
 
 
+def test_a_cost_is_read_from_a_file(tmp_path):
+    path = tmp_path / "cost.toml"
+
+    def refused(text, message):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=message):
+            PulseCost.read(path)
+
+    path.write_text('source = "wafer 3"\nenergy = 2e-12\nendurance = 10_000\n')
+    found = PulseCost.read(path)
+    assert found == PulseCost("wafer 3", energy=2e-12, endurance=1e4)
+    assert found.energy_of(1e6) == pytest.approx(2e-6) and found.wear_of(100) == 0.01
+    refused("energy = 1e-12", r"cost\.toml: A pulse cost needs the source of its numbers$")
+    refused('source = "x"\npower = 1', r"cost\.toml: 'power' is not part of a pulse cost: source, ")
+    refused('source = "x"\nenergy = "1 pJ"', r"cost\.toml: energy ")
+    refused("source =", r"cost\.toml: ")
+
+
 def test_bad_costs_and_networks_without_devices_are_refused():
     with pytest.raises(ValueError, match=r"^A pulse cost needs the source of its numbers$"):
         PulseCost(" ", energy=1e-12)
