@@ -2,6 +2,7 @@
 """Experiments about learning: how their trainings are run, and the quick runs."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,10 +12,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from twincell.experiments import _registry, _report, importance, stream
-from twincell.experiments._learning import RESULT, mean_interval, paired, recipe, train_all
+from twincell.experiments import _registry, _report, importance, stream, weak_reset
+from twincell.experiments._learning import (
+    RESULT,
+    at_the_end,
+    mean_interval,
+    paired,
+    recipe,
+    train_all,
+)
 from twincell.experiments._networks import spread
 from twincell.experiments._report import Job
+from twincell.model.learning.devices.ideal import Ideal
+from twincell.model.learning.devices.weak_reset import WeakReset
 from twincell.model.learning.tasks import held_out, task
 from twincell.networks import UsageError
 
@@ -120,6 +130,51 @@ def test_without_a_folder_nothing_is_kept():
     assert train_all(Job(quick=True), MODULE, ["c"], 1, 3, "x") == {"c": [{"case": "c", "seed": 1}]}
 
 
+def test_a_best_value_at_the_end_of_the_grid_is_said():
+    assert at_the_end(4.0, (2.0, 4.0, 8.0), "rate") == ""
+    assert at_the_end(8.0, (2.0, 4.0, 8.0), "rate").startswith(" The rate, 8, is the greatest ")
+    assert at_the_end(2.0, (2.0, 4.0, 8.0), "rate").startswith(" The rate, 2, is the least ")
+
+
+def test_devices_are_trained_at_the_rate_of_what_they_are_compared_with():
+    found = {row: [{"accuracy": float(index)}] * 2 for index, row in enumerate(weak_reset.rows())}
+    place = {row: index for index, row in enumerate(weak_reset.rows())}
+    for name in weak_reset.IMPERFECTIONS:
+        without, only = f"{weak_reset.WITHOUT}-{name}", f"{weak_reset.ONLY}-{name}"
+        assert (
+            weak_reset._gain(found, name).mean == place[without] - place[weak_reset.like(without)]
+        )
+        assert weak_reset._cost(found, name).mean == place[weak_reset.like(only)] - place[only]
+    assert weak_reset.like(weak_reset.FULL_MODEL) == weak_reset.FULL_MODEL
+    assert weak_reset.like(weak_reset.LINEAR) == weak_reset.like(weak_reset.IDEAL) == "ideal"
+
+
+def test_each_imperfection_is_in_one_group():
+    flags = [flag for name in weak_reset.GROUPS for flag in weak_reset.IMPERFECTIONS[name]]
+    assert sorted(flags) == sorted(WeakReset.IMPERFECTIONS)
+    assert weak_reset._device(weak_reset.FULL_MODEL) == WeakReset()
+    assert weak_reset._device("only-cycle-to-cycle") == WeakReset().only("telegraph", "pink")
+    assert isinstance(weak_reset._device(weak_reset.LINEAR), Ideal)
+
+
+def test_energy_and_wear_of_a_training(tmp_path):
+    path = tmp_path / "cost.toml"
+    path.write_text('source = "wafer 3"\nenergy = 2e-12\nendurance = 1e4\n')
+    layers = [
+        {"pulses": 900.0, "start": 100.0, "most": 50.0},
+        {"pulses": 300.0, "start": 0.0, "most": 70.0},
+    ]
+    found = {row: [{"pulses": {"layers": layers}}] * 3 for row in weak_reset.rows()}
+    table = weak_reset._wear(found, weak_reset._cost_of_pulses(Job(cost=path)))
+    assert "wafer 3" in table.title
+    for row in table.rows:
+        assert row[1:] == (1100, pytest.approx(2.2e-9), 70, pytest.approx(0.7))
+    path.write_text("energy = 2e-12")
+    with pytest.raises(UsageError, match=r"cost\.toml: A pulse cost needs the source"):
+        weak_reset.run(Job(quick=True, cost=path))
+    assert "parametric" in weak_reset._cost_of_pulses(Job()).source
+
+
 def test_images_are_held_out_of_the_training_set():
     from twincell.model.data import load
 
@@ -162,5 +217,10 @@ def test_quick_runs(tmp_path, name):
     if name == "importance":
         assert record["quadratic"]["correlation"] > 0.9
         assert record["quadratic"]["slope"] == pytest.approx(1, abs=0.1)
+    if name == "weak-reset":
+        assert "parametric, no source is known" in page and "![pulses.svg]" in page
+        assert re.search(
+            r"The rate of (4|8) pulses a step for the full model, .* The best rate", page
+        )
     if name == "mnist-fashion":
         assert record["findings"][0]["ours"] > 0.2  # forgotten without metaplasticity

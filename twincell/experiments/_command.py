@@ -29,6 +29,9 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="Few trials: within a minute.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Else runs/experiments/NAME.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data sets (else TWINCELL_DATA).")] = None,
+    cost: Annotated[
+        Path | None, typer.Option(help="TOML: source, energy, endurance of a pulse (weak-reset).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an experiment and write its report: JSON, a Markdown page and plots."""
@@ -37,7 +40,7 @@ def run(
     experiment = _registry.find(name)
     folder = out or Path("runs", "experiments", name)
     with working(name) as progress:
-        report = experiment.run(_report.Job(quick, data, progress, folder))
+        report = experiment.run(_report.Job(quick, data, progress, folder, cost))
     files = _report.write(name, report, quick, folder)
     columns = ["quantity", "published", "tag", "ours", "interval"]
     judged = any(each.verdict for each in report.findings)

@@ -180,6 +180,14 @@ def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
     return Difference(float(np.mean(each)), mean_interval(each), each, len(each))
 
 
+def at_the_end(best: float, tried: Sequence[float], what: str) -> str:
+    """A sentence where the best value lies at an end of those that were tried, else nothing."""
+    if min(tried) < best < max(tried):
+        return ""
+    end = "least" if best == min(tried) else "greatest"
+    return f" The {what}, {best:g}, is the {end} that was tried: a better one may lie beyond."
+
+
 def by_seed(found: Results, *names: str) -> dict[str, Any]:
     """What each training found under ``names``, with its seed: an entry of the JSON."""
     return {
