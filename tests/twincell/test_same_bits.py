@@ -60,10 +60,10 @@ def errors_of(graph: Graph, index: int, setting: int) -> ErrorMap:
 
 
 def _pairs():
-    """All pairs of network and setting; one setting of each network is not slow."""
+    """All pairs of network and setting; one setting of three networks in five is not slow."""
     for index in range(NETWORKS):
         for setting in range(SETTINGS):
-            quick = setting == (3 * index + index // SETTINGS) % SETTINGS
+            quick = index % 5 < 3 and setting == (3 * index + index // SETTINGS) % SETTINGS
             yield pytest.param(index, setting, marks=() if quick else pytest.mark.slow)
 
 

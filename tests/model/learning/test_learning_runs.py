@@ -60,7 +60,9 @@ def _two_tasks(digits, meta: float, seed: int) -> History:
     return learn(network, optimizer, permuted(digits, 2, seed), Protocol(8, 20))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))]
+)
 def test_metaplasticity_forgets_less(digits, seed):
     plain, kept = (_two_tasks(digits, meta, seed) for meta in (0.0, 3.0))
     assert min(plain.final()[1], kept.final()[1]) > 0.85  # both learn the second task
