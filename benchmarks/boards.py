@@ -9,17 +9,17 @@ the first left in the cache, or nothing with ``--no-cache``; both are compared b
 """
 
 import argparse
+import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
 from area_tools import BUILD, versions
-from results import put
+from results import RESULTS, put
 
-from twincell import api, board_link
-from twincell.board_measure import projected_sweep
+from twincell import api, board_link, board_measure
 from twincell.fpga import flow, placed
-from twincell.fpga.description import FILE
+from twincell.fpga.description import FILE, Description
 from twincell.fpga.targets import BOARDS
 from twincell.fpga.tools import FlowError
 from twincell.hw.tools import ToolMissing
@@ -47,14 +47,19 @@ def built(name: str, out: Path, cache: bool) -> dict:
     second = {path.name: path.read_bytes() for path in (out / name).iterdir()}
     if first != second or FILE not in first:
         raise FlowError(f"Two builds for {name} differ")
-    return asdict(report) | {"lanes": sized.plan.lanes, "sweep": projection(name)}
+    about = Description.read(out / name / FILE)
+    link = round(board_measure.answers_per_second(about), 1)
+    more = {"lanes": sized.plan.lanes, "answers_per_second": link, "sweep": projection(name)}
+    return asdict(report) | more
 
 
 def projection(name: str) -> dict:
     """Seconds that a sweep would take: computed from cycles and the link's rate, not measured."""
     machine, runs = board_link.machine(name), SWEEP_RATES * SWEEP_MAPS
     return {
-        kind: projected_sweep(machine, SWEEP_IMAGES, runs, programmed)["projected_seconds"]
+        kind: board_measure.projected_sweep(machine, SWEEP_IMAGES, runs, programmed)[
+            "projected_seconds"
+        ]
         for kind, programmed in (("read_errors", 0), ("persistent_errors", runs))
     }
 
@@ -68,17 +73,19 @@ def markdown(results: dict) -> str:
         f"Written by `make bench-boards`. {found}.",
         "",
         "Fmax is the routed one; images per second are the network's pace without read errors at",
-        "the clock that the board runs at, which the link does not slow down while images are",
-        "held. A second build, which takes slow steps from the cache, was identical to the byte.",
+        "the clock that the board runs at, for as many images as the queue of results holds. In",
+        "longer runs the link carries no more answers than stand in the last column, by its rate.",
+        "A second build, which takes slow steps from the cache, was identical to the byte.",
         "",
         "| board | network | lanes | logic cells | block RAMs | images held | clock | Fmax "
-        "| images/s |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| images/s | answers/s of the link |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, e in results["boards"].items():
         logic = f"{e['luts']:,} of {e['luts_available']:,}"
         ram = f"{e['memory_blocks']} of {e['memory_blocks_available']}"
-        clock = f"{e['clock_mhz']:g} MHz | {e['fmax_mhz']:g} MHz | {e['images_per_second']:,.0f}"
+        clock = f"{e['clock_mhz']:g} MHz | {e['fmax_mhz']:g} MHz | {e['images_per_second']:,.0f} "
+        clock += f"| {e['answers_per_second']:,.0f}"
         cells = [name, f"`{e['network']}`", str(e["lanes"]), logic, ram, str(e["image_slots"])]
         lines.append(f"| {' | '.join(cells)} | {clock} |")
     lines += [
@@ -119,6 +126,10 @@ def main() -> int:
     except FlowError as error:
         print(error, file=sys.stderr)
         return 2
+    if chosen != names:  # what is known of the others stays
+        known = json.loads((RESULTS / "boards.json").read_text())["boards"]
+        boards = {name: boards.get(name, known.get(name)) for name in names}
+    boards = {name: report for name, report in boards.items() if report is not None}
     results = {"versions": versions(TOOLS), "boards": boards}
     put("boards", results, markdown(results), as_json=options.json, write=options.write)
     return 0

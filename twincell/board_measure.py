@@ -148,6 +148,11 @@ def projected_sweep(
     }
 
 
+def answers_per_second(about: Description) -> float:
+    """Results of images that the link carries, a **projection** from its rate."""
+    return about.baud / BITS * READING / (about.results.words * 4)
+
+
 def _parts(about: Description, images: int) -> int:
     """In how many parts a board holds images."""
     return -(-images // about.capacity.slots)
