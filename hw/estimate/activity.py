@@ -32,12 +32,10 @@ class LayerActivity:
 
     Parameters
     ----------
-    sensed : of the bits that an array returns
     popcount : of the bits of the adders that count
     accumulate : of the bits of running totals
     """
 
-    sensed: float
     popcount: float
     accumulate: float
 
@@ -107,7 +105,7 @@ def _sums(weights: Weights, bits: np.ndarray) -> np.ndarray:
 
 
 def _layer(layer: LayerPlan, weights: Weights, planes: np.ndarray) -> LayerActivity:
-    toggles = np.zeros((3, 2))  # toggled and all bits of what LayerActivity has
+    toggles = np.zeros((2, 2))  # toggled and all bits of what LayerActivity has
     groups = min(layer.groups, GROUPS)
     slots = np.unique(np.linspace(0, layer.neurons - 1, NEURONS).astype(int))
     for image in planes:
@@ -137,19 +135,18 @@ def _walk(layer: LayerPlan, weights: Weights, lanes: np.ndarray, neurons: np.nda
     if layer.parallel:
         order = 1 << np.arange(len(lanes))[:, None, None]
         pixels, most = (lanes * order).sum(axis=0), (1 << len(lanes)) - 1
-        sensed = (sign & used).reshape(-1, layer.lanes)
         terms = np.where(sign == 1, pixels, most - pixels) * used
         terms = terms.reshape(-1, layer.lanes)
     else:
         shown = lanes[::-1][None]
         agree = (sign[:, None] == shown) & (used[:, None] == 1)
-        terms = sensed = agree.reshape(-1, layer.lanes).astype(np.int64)
+        terms = agree.reshape(-1, layer.lanes).astype(np.int64)
     levels = list(_tree(terms))
     counted = np.zeros(2)
     for values in levels[1:] or levels:
         counted += _toggled(values, int(values.max(initial=1)).bit_length())
     totals = _totals(layer, levels[-1][:, 0], len(neurons))
-    return np.array([_toggled(sensed, 1), counted, totals], dtype=float)
+    return np.array([counted, totals], dtype=float)
 
 
 def _tree(terms: np.ndarray) -> Iterator[np.ndarray]:

@@ -206,7 +206,7 @@ def estimate(
 
 def _assumed(technology: Technology) -> LayerActivity:
     popcount = technology.value("activity", "popcount")
-    return LayerActivity(popcount, popcount, technology.value("activity", "accumulate"))
+    return LayerActivity(popcount, technology.value("activity", "accumulate"))
 
 
 def _logic(

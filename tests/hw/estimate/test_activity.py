@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.graphs import mlp, random_images
 from twincell.hw.estimate import activity
-from twincell.hw.estimate.activity import flows, measure
+from twincell.hw.estimate.activity import LayerActivity, flows, measure
+from twincell.hw.estimate.features import total_bits
 from twincell.hw.plan import Budget, plan
 from twincell.model import integer
 from twincell.model.graph import Graph
@@ -36,22 +37,24 @@ def _head(sign: list[int], bits: int = 1) -> Graph:
 
 
 def test_toggles_are_counted_bit_by_bit():
-    # Two neurons of opposite weights: all four sensed bits toggle from one to the other, ...
+    # Two neurons of opposite weights: all four lanes agree, then none.
     graph = _head([1, 1, 1, 1, 0, 0, 0, 0])
     planned = plan(graph, Budget(lanes=4))
     found = measure(graph, planned, np.ones((1, 4), int)).layers[0]
-    assert found.sensed == 1.0
-    # ... pairs go from 2 to 0, a bit of two each, and their sum from 4 to 0, a bit of three.
+    # Pairs go from 2 to 0, a bit of two each, and their sum from 4 to 0, a bit of three.
     assert found.popcount == pytest.approx((2 * 1 + 1) / (2 * 2 + 3), abs=1e-4)
-    assert measure(_head([1] * 8), planned, np.ones((1, 4), int)).layers[0].sensed == 0.0
+    # The total goes from 4 to 0 as well.
+    assert found.accumulate == pytest.approx(1 / total_bits(planned.layers[0]), abs=1e-4)
+    still = measure(_head([1] * 8), planned, np.ones((1, 4), int)).layers[0]
+    assert still == LayerActivity(0, 0)
 
 
 def test_whole_pixels_are_added_as_numbers():
     graph = _head([1, 1, 1, 1, 1, 1, 1, 0], bits=2)
     planned = plan(graph, Budget(lanes=4, first_layer="parallel"))
     found = measure(graph, planned, np.array([[0, 0, 0, 3]])).layers[0]
-    assert found.sensed == 0.25  # one stored sign of four differs
-    # The last pair goes from 3 to 0: two bits of two pairs of two bits, and as many of the sum's.
+    # One stored sign of four differs. The last pair goes from 3 to 0: two bits of two pairs of
+    # two bits, and as many of the sum's.
     assert found.popcount == pytest.approx((2 + 2) / (2 * 2 + 2), abs=1e-4)
 
 
@@ -64,7 +67,7 @@ def test_measured_activity_repeats_and_depends_on_images():
     assert measure(graph, planned, mixed) == measure(graph, planned, mixed)
     assert measure(graph, planned, mixed) != measure(graph, planned, dark)
     for layer in measure(graph, planned, mixed).layers:
-        assert 0 < layer.popcount < 1 and 0 < layer.sensed < 1 and 0 < layer.accumulate < 1
+        assert 0 < layer.popcount < 1 and 0 < layer.accumulate < 1
 
 
 def test_no_images():

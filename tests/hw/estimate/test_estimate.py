@@ -123,8 +123,8 @@ def test_array_area_is_cells_and_periphery():
 
 def test_energy_follows_activity_and_reads():
     planned = _plan()
-    still = Activity(tuple(LayerActivity(0, 0, 0) for _ in planned.layers), 1)
-    busy = Activity(tuple(LayerActivity(1, 1, 1) for _ in planned.layers), 1)
+    still = Activity(tuple(LayerActivity(0, 0) for _ in planned.layers), 1)
+    busy = Activity(tuple(LayerActivity(1, 1) for _ in planned.layers), 1)
     low, high = (estimate(planned, TECHNOLOGY, activity=each) for each in (still, busy))
     assert low.energy[Part.POPCOUNT] < high.energy[Part.POPCOUNT]
     assert low.energy[Part.ACCUMULATE] < high.energy[Part.ACCUMULATE]
