@@ -24,6 +24,7 @@ from .features import (
     random_bits,
     total_bits,
 )
+from .latency import latency
 from .synthesis import BESIDE, GATE_EQUIVALENT, Cells, Part, Synthesis
 from .technology import Technology
 
@@ -109,7 +110,7 @@ class Estimate:
     @property
     def latency(self) -> int:
         """Cycles of an image alone through all layers, but for the few of their pipelines."""
-        return self.plan.input_beats + sum(layer.cycles for layer in self.plan.layers)
+        return latency(self.plan)
 
     @property
     def programming(self) -> float:
