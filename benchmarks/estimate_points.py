@@ -34,6 +34,8 @@ class Point:
     lanes, neurons : of a read
     folds, groups : reads of a vector; with ``short`` inputs of the last fold missing
     planes, ternary, parallel : of the layer
+    equal : whether its planes are random ones, all of weight 1
+    passes : of an image, of random planes that are added up at the output
     array : one of MAKERS
     beat : elements of a beat that come to it; lanes by default
     head : whether it is an output layer
@@ -52,6 +54,8 @@ class Point:
     beat: int = 0
     head: bool = False
     rows: bool = False
+    equal: bool = False
+    passes: int = 1
 
     @property
     def plan(self) -> LayerPlan:
@@ -67,7 +71,9 @@ class Point:
             self.neurons,
             Arrangement.ROWS if self.rows else Arrangement.COLUMNS,
             Timing().cycles_per_read if self.array == "macro" else 1,
-            parallel=self.parallel,
+            (self.planes,) if self.equal else (self.passes,) if self.passes > 1 else (),
+            self.equal,
+            self.parallel,
         )
 
     @property
@@ -163,6 +169,20 @@ GRID = [
     P(8, 2, ternary=True, array="macro"), P(32, 1, ternary=True, array="macro"),
     P(8, 1, array="emulated"), P(16, 4, array="emulated"), P(32, 1, 8, 8, array="emulated"),
     P(8, 2, ternary=True, array="emulated"), P(32, 1, ternary=True, array="emulated"),
+    # random planes, added up in the first layer
+    P(8, 1, 4, 8, planes=8, equal=True), P(16, 2, planes=3, equal=True),
+    P(16, 4, 2, 2, planes=2, equal=True), P(32, 1, planes=4, beat=8, equal=True),
+    P(8, 8, 3, 2, planes=8, beat=2, equal=True), P(64, 1, planes=16, equal=True),
+    P(16, 1, groups=10, planes=4, equal=True, head=True),
+    P(8, 2, planes=4, equal=True, ternary=True),
+    P(16, 2, planes=8, equal=True, array="digital"),
+    # random planes, added up at the output
+    P(16, 2, passes=8), P(8, 1, groups=10, passes=8, head=True),
+    P(16, 2, groups=5, passes=4, head=True), P(32, 5, passes=2, head=True),
+    P(8, 10, groups=1, passes=16, head=True), P(64, 1, groups=10, passes=3, head=True),
+    P(24, 1, 4, 10, passes=100, head=True), P(16, 4, groups=3, passes=8, head=True),
+    P(8, 2, groups=5, passes=8, ternary=True, head=True),
+    P(16, 1, groups=10, passes=8, array="digital", head=True),
 ]  # fmt: skip
 HELD_BACK = [
     P(12, 3), P(48, 2, 3, 3), P(96, 1), P(20, 6, beat=5), P(1, 24, 10, 1, rows=True),
@@ -171,6 +191,10 @@ HELD_BACK = [
     P(24, 3, ternary=True), P(24, 3, groups=4, head=True), P(12, 7, groups=1, head=True),
     P(12, 3, array="digital"), P(48, 2, 3, 3, array="digital"),
     P(24, 2, ternary=True, array="digital"), P(24, 2, array="macro"), P(24, 2, array="emulated"),
+    P(24, 2, planes=5, equal=True), P(12, 3, planes=8, equal=True),
+    P(48, 1, planes=3, beat=12, equal=True), P(24, 2, groups=5, planes=6, equal=True, head=True),
+    P(24, 1, groups=10, passes=6, head=True), P(12, 5, passes=12, head=True),
+    P(20, 10, groups=1, passes=5, head=True), P(48, 2, groups=4, passes=3, head=True),
 ]  # fmt: skip
 # Random planes: size of a beat, pixels and presentations, for each generator.
 DRAWN = [

@@ -31,12 +31,14 @@ class Unit:
         shape = (layer.outputs, layer.inputs)
         active = rng.integers(0, 2, shape) if layer.ternary else None
         weights = nodes.Weights(rng.integers(0, 2, shape), active)
-        most = layer.inputs * layer.plane_weight
-        values = rng.integers(most // 4, most // 4 * 3 + 1, (1, layer.outputs))
+        # Presentations that are planes have constants of their own.
+        variants = layer.presentations if layer.equal else (1,)
+        most = np.array([[layer.inputs * layer.shown(each).plane_weight] for each in variants])
+        values = rng.integers(most // 4, most // 4 * 3 + 1, (len(variants), layer.outputs))
         if layer.name == "head":
             made, kind = nodes.Head(weights, values - most // 2), Head
         else:
-            made, kind = nodes.Dense(weights, values[None]), Dense
+            made, kind = nodes.Dense(weights, values[:, None]), Dense
         self.array = array(made, layer)
         self.layer = kind(made, layer, self.array)
         self.words = Gearbox(layer.pixel_bits, layer.inputs, beat, layer.lanes)
@@ -76,6 +78,7 @@ class Units(wiring.Component):
     Members
     -------
     i_*, o_* : streams of each unit
+    variant_* : of units with presentations, see :class:`~..head.Head`
     """
 
     def __init__(self, units: Mapping[str, Unit]):
@@ -84,7 +87,10 @@ class Units(wiring.Component):
         members = {}
         for name, unit in units.items():
             members[f"i_{name}"] = In(vector_stream(unit.words.bits, unit.words.i_size))
-            members[f"o_{name}"] = Out(unit.layer.signature.members["o"].signature)
+            given = unit.layer.signature.members
+            members[f"o_{name}"] = Out(given["o"].signature)
+            if "variant" in given:
+                members[f"variant_{name}"] = given["variant"]
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -95,4 +101,6 @@ class Units(wiring.Component):
             connect(m, flipped(getattr(self, f"i_{name}")), unit.words.i)
             connect(m, unit.words.o, unit.layer.i)
             connect(m, unit.layer.o, flipped(getattr(self, f"o_{name}")))
+            if "variant" in unit.layer.signature.members:
+                m.d.comb += unit.layer.variant.eq(getattr(self, f"variant_{name}"))
         return m

@@ -11,7 +11,7 @@ from ..layer_plan import LayerPlan
 from .features import presenter_terms, terms
 from .synthesis import Cells, Part
 
-# Written by `make bench-estimate`, with the error on points that were held back.
+# Written by `make bench-estimate-fit`, with the error on points that were held back.
 COEFFICIENTS = Path(__file__).with_name("coefficients.json")
 
 Coefficients = Mapping[str, Mapping[str, list[float]]]

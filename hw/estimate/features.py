@@ -123,6 +123,18 @@ def total_bits(layer: LayerPlan) -> int:
     return 1 + (most + 1).bit_length()
 
 
+def score_bits(layer: LayerPlan) -> int:
+    """Bits of a score of a head: a total of binary weights comes without its lowest bit, and that
+    of several passes is wider."""
+    return total_bits(layer) + (not layer.ternary) + (layer.passes - 1).bit_length()
+
+
+def ring_bits(layer: LayerPlan) -> int:
+    """Registers of the ring in which :class:`~..passes.Passes` keeps the scores of a head."""
+    repeated = layer.name == "head" and layer.passes > 1
+    return layer.groups * layer.neurons * score_bits(layer) * repeated
+
+
 def _doubling(layer: LayerPlan) -> bool:
     """Whether planes of growing weight come one after another."""
     return layer.plane_reads > 1 and not layer.equal
@@ -131,7 +143,7 @@ def _doubling(layer: LayerPlan) -> bool:
 def _accumulate(layer: LayerPlan) -> Terms:
     most = layer.lanes * (1 + layer.ternary) * (((1 << layer.planes) - 1) if layer.parallel else 1)
     each = layer.neurons
-    return {
+    found: Terms = {
         "total bits": each * total_bits(layer),
         "repeated bits": each * total_bits(layer) * (layer.reads_per_group > 1),
         "count bits": each * _bits(most),
@@ -139,12 +151,26 @@ def _accumulate(layer: LayerPlan) -> Terms:
         "neurons": each,
         "single lanes": each * (most == 1),
     }
+    return found if _doubling(layer) else found | _passes(layer)
+
+
+def _passes(layer: LayerPlan) -> Terms:
+    """What adds up the scores of several passes: a ring, an adder for each neuron, and two walks
+    through groups and passes."""
+    ring = ring_bits(layer)
+    walk = (layer.groups - 1).bit_length() + (layer.passes - 1).bit_length()
+    return {
+        "ring bits": ring,
+        "score adder bits": ring // layer.groups,
+        "walk bits": 2 * walk * (ring > 0),
+    }
 
 
 def _control(layer: LayerPlan, beat: int, delay: int) -> Terms:
     each, ahead = layer.neurons, min(delay, 3)
     counters = sum(_bits(n - 1) for n in (layer.folds, layer.groups, layer.plane_reads))
     counters += _bits(layer.rows - 1)
+    counters += (layer.planes * layer.folds - 1).bit_length() * layer.equal
     found = {
         "one": 1,
         "choices of a plane": layer.lanes * layer.planes * _doubling(layer),
@@ -156,8 +182,8 @@ def _control(layer: LayerPlan, beat: int, delay: int) -> Terms:
         "padded lanes": float(layer.folds * layer.lanes != layer.inputs) * layer.lanes,
     }
     if layer.name == "head":
-        found["score bits"] = each * total_bits(layer)
-        found["levels"] = total_bits(layer) * each * _bits(each - 1)
+        found["score bits"] = each * score_bits(layer)
+        found["levels"] = score_bits(layer) * each * _bits(each - 1)
     return found
 
 
@@ -231,7 +257,7 @@ def outbox_bits(layer: LayerPlan) -> int:
     width = (
         layer.neurons
         if layer.name != "head"
-        else layer.neurons * total_bits(layer) + _bits(layer.outputs)
+        else layer.neurons * score_bits(layer) + _bits(layer.outputs - 1) + 1
     )
     return 4 * width
 

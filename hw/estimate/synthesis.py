@@ -78,6 +78,7 @@ PARTS = {
     r"\.sums\.array": Part.ARRAYS,
     r"\.sums\.counting(\.(popcount|tree)\d*)?": Part.POPCOUNT,
     r"\.sums\.accumulator\d+": Part.ACCUMULATE,
+    r"\.passes": Part.ACCUMULATE,
 }
 # What stands beside the layers to show them random planes.
 BESIDE = ("presenter", "chosen")

@@ -2,6 +2,7 @@
 """Estimates: counts that are exact, the fast model against syntheses, and what is added up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from tests.support.graphs import mlp
 from twincell.hw.estimate import fast
 from twincell.hw.estimate.activity import Activity, LayerActivity
 from twincell.hw.estimate.estimate import estimate
-from twincell.hw.estimate.features import ARRAYS, gearbox_bits, terms, tree
+from twincell.hw.estimate.features import ARRAYS, gearbox_bits, score_bits, terms, tree
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
@@ -22,7 +23,8 @@ from twincell.hw.popcount import Popcount
 from twincell.model.planes import FixedPoint, Stochastic
 
 TECHNOLOGY = Technology(default_table(), 130, "rram-2t2r")
-CALIBRATION = Path(__file__).parents[3] / "docs" / "results" / "estimate-calibration.json"
+GUIDE = Path(__file__).parents[3] / "docs" / "estimate.md"
+CALIBRATION = GUIDE.parent / "results" / "estimate-calibration.json"
 
 
 def _plan(lanes: int = 64, **options):
@@ -36,6 +38,43 @@ def test_the_fast_model_keeps_its_promise():
     assert made["grid"]["points"] >= 40
     assert made["held_back"]["points"] >= 10
     assert made["held_back"]["greatest"] < 0.15
+
+
+def test_the_errors_are_those_of_the_points_on_file():
+    """Greatest and mean errors follow from what was synthesized and what was estimated."""
+    kept, made = json.loads(CALIBRATION.read_text()), fast.calibration()
+    for name, points in kept["points"].items():
+        errors = [
+            abs(sum(point["estimated"].values()) / sum(point["synthesized"].values()) - 1)
+            for point in points
+        ]
+        for found in (kept[name], made[name]):
+            assert found["points"] == len(errors)
+            assert found["greatest"] == pytest.approx(max(errors), abs=1e-4)
+            assert found["mean"] == pytest.approx(sum(errors) / len(errors), abs=1e-4)
+    held_back, grid = ([p["point"] for p in kept["points"][name]] for name in ("held_back", "grid"))
+    assert not [point for point in held_back if point in grid]
+
+
+def test_the_guide_quotes_the_fit():
+    guide, kept = GUIDE.read_text(), json.loads(CALIBRATION.read_text())
+    for name, found in (("fitted", kept["grid"]), ("held back", kept["held_back"])):
+        errors = [found["mean"], found["greatest"], *(found["parts"][part] for part in Part)]
+        row = " | ".join([name, str(found["points"]), *(f"{error:.1%}" for error in errors)])
+        assert f"| {row} |" in guide
+    layers = [each["point"] for each in kept["points"]["grid"] if "lanes" in each["point"]]
+    lanes, neurons = (max(layer[size] for layer in layers) for size in ("lanes", "neurons"))
+    text = " ".join(guide.split())
+    assert f"the points have up to {lanes} lanes a neuron and {neurons} neurons" in text
+    assert f"syntheses of {len(kept['points']['grid'])} small layers and generators" in text
+
+
+@pytest.mark.parametrize("name", ["grid", "held_back"])
+def test_points_have_both_accumulations(name):
+    points = [each["point"] for each in json.loads(CALIBRATION.read_text())["points"][name]]
+    layers = [point for point in points if "generator" not in point]
+    assert sum(point["equal"] for point in layers) >= 3
+    assert sum(point["head"] and point["passes"] > 1 for point in layers) >= 3
 
 
 def test_the_fast_model_is_fitted_to_the_points_on_file():
@@ -61,7 +100,8 @@ def test_the_fast_model_is_fitted_to_the_points_on_file():
 
 
 def _layer_of(given: dict) -> LayerPlan:
-    lanes, neurons = given["lanes"], given["neurons"]
+    lanes, neurons, passes = given["lanes"], given["neurons"], given["passes"]
+    shown = (given["planes"],) if given["equal"] else (passes,) if passes > 1 else ()
     return LayerPlan(
         "head" if given["head"] else "layer",
         0,
@@ -71,8 +111,25 @@ def _layer_of(given: dict) -> LayerPlan:
         given["ternary"],
         lanes,
         neurons,
+        presentations=shown,
+        equal=given["equal"],
         parallel=given["parallel"],
     )
+
+
+def test_a_head_adds_up_passes_in_a_ring():
+    """Ten classes of eight passes: a register for each bit of their scores, and an adder."""
+    once = LayerPlan("head", 0, 24, 10, 1, False, 24, 1)
+    often = replace(once, presentations=(8,))
+    found = {layer.passes: fast.cells(layer, "sensed", 24) for layer in (once, often)}
+    more = found[8][Part.ACCUMULATE].registers - found[1][Part.ACCUMULATE].registers
+    ring = 10 * score_bits(often)
+    assert score_bits(often) == score_bits(once) + 3
+    assert more == pytest.approx(ring + 2 * (4 + 3), rel=0.1)
+    more = found[8][Part.ACCUMULATE].transistors - found[1][Part.ACCUMULATE].transistors
+    assert more > 16 * ring
+    assert found[8][Part.CONTROL].transistors > found[1][Part.CONTROL].transistors  # wider scores
+    assert found[8][Part.POPCOUNT] == found[1][Part.POPCOUNT]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 4, 7, 31, 64, 100])
@@ -185,10 +242,20 @@ def test_a_synthesis_replaces_the_model():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first_layer", ["serial", "parallel"])
-def test_whole_networks_are_held_back_as_well(first_layer):
-    graph = mlp(np.random.default_rng(1), [40, 24, 10], FixedPoint(8))
+@pytest.mark.parametrize(
+    ("planes", "first_layer"),
+    [
+        (FixedPoint(8), "serial"),
+        (FixedPoint(8), "parallel"),
+        (Stochastic(8, (4,)), "serial"),
+        (Stochastic(8, (8,), accumulate="output"), "serial"),
+    ],
+    ids=["serial", "parallel", "first", "output"],
+)
+def test_whole_networks_are_held_back_as_well(planes, first_layer):
+    graph = mlp(np.random.default_rng(1), [40, 24, 10], planes)
     planned = plan(graph, Budget(lanes=96, first_layer=first_layer))
     cells = synthesize(Network(graph, planned, arrays=sensed_array))
     real = sum(each.transistors for each in cells.values())
-    assert estimate(planned, TECHNOLOGY).transistors == pytest.approx(real, rel=0.15)
+    guess = estimate(planned, TECHNOLOGY, planes=planes).transistors
+    assert guess == pytest.approx(real, rel=0.15)

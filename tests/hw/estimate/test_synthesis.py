@@ -64,6 +64,18 @@ def test_registers_are_those_of_the_design(one):
     assert one["c", Part.ARRAYS].registers == 7 + 1
 
 
+def test_what_adds_up_passes_accumulates():
+    # Four scores in two groups, and five passes.
+    layer = LayerPlan("head", 0, 2, 4, 1, False, 1, 2, presentations=(5,))
+    unit = Unit(layer, 1, sensed_array)
+    head, sums = unit.layer, unit.layer.sums.totals
+    totals = len(sums) * (len(sums[0]) + 1)  # and the bit below each
+    ring = 4 * head.score_shape.width
+    walks = 2 * (1 + 3)  # of groups and passes
+    found = synthesize(Units({"d": unit}))
+    assert found["d", Part.ACCUMULATE].registers == totals + ring + walks + 1  # and a valid bit
+
+
 def test_liberty(tmp_path):
     path = tmp_path / "tiny.lib"
     path.write_text(LIBERTY)
