@@ -4,7 +4,7 @@
 Counts of logic come from the fast model or from a synthesis; those of cells, memory bits, reads and
 cycles are exact. What is not in it: wires between parts, clock trees and pads, leakage, and what
 programs an array unless its control is part of it (``--array macro``). All registers are clocked in
-every cycle.
+every cycle. See :mod:`~.energy` and :mod:`~.latency` for these two.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,20 +15,11 @@ from ..layer_plan import LayerPlan
 from ..plan import Plan
 from . import fast
 from .activity import Activity, LayerActivity
-from .features import (
-    beats_of,
-    buffer_bits,
-    constant_bits,
-    outbox_bits,
-    popcount_bits,
-    random_bits,
-    total_bits,
-)
+from .energy import energy
+from .features import beats_of, buffer_bits, constant_bits, outbox_bits
 from .latency import latency
 from .synthesis import BESIDE, GATE_EQUIVALENT, Cells, Part, Synthesis
 from .technology import Technology
-
-SRAM_BITS = 8 * 8192  # of the memory whose energy the table has
 
 
 @dataclass(frozen=True)
@@ -256,14 +247,13 @@ def _layer(
     if array != "digital":
         area[Part.ARRAYS] += _periphery(layer, technology)
     area[Part.CONTROL] = area.get(Part.CONTROL, 0.0) + memory * sram
-    energy = _energy(plan, layer, array, technology, logic, measured)
     if drawn is not None:
         held = plan.pixels * drawn.bits * (max(plan.presentations) > 1)
         memory += held
         area[Part.RANDOM] += held * sram
-        energy[Part.RANDOM] += _drawing(plan, drawn, technology)
+    used = energy(plan, layer, array, technology, logic, measured, drawn)
     return LayerEstimate(
-        layer.name, logic, cells, cell_area, memory, area, energy, layer.reads, layer.cycles
+        layer.name, logic, cells, cell_area, memory, area, used, layer.reads, layer.cycles
     )
 
 
@@ -273,85 +263,9 @@ def _logic_area(cells: Cells, technology: Technology) -> float:
     return cells.gate_equivalents * technology.gate_area
 
 
-def _gates(cells: Cells, technology: Technology) -> float:
-    """Gate equivalents; of a Liberty file's cells by the area of one."""
-    if cells.area is not None:
-        return cells.area / technology.gate_area
-    return cells.gate_equivalents
-
-
 def _periphery(layer: LayerPlan, technology: Technology) -> float:
     """Sense amplifiers of every block of word lines, and drivers of the word lines."""
     blocks = -(-layer.rows // int(technology.value("periphery", "block_rows")))
     amplifiers = layer.columns * blocks * technology.value("periphery", "sense_amplifier")
     drivers = layer.rows * technology.value("periphery", "word_line")
     return (amplifiers + drivers) / GATE_EQUIVALENT * technology.gate_area
-
-
-def _energy(
-    plan: Plan,
-    layer: LayerPlan,
-    array: str,
-    technology: Technology,
-    logic: dict[Part, Cells],
-    measured: LayerActivity,
-) -> dict[Part, float]:
-    """Energy of an image by part; registers are clocked while the slowest layer works."""
-    cycles = plan.cycles_per_image
-    toggling = {
-        Part.POPCOUNT: measured.popcount * layer.reads,
-        Part.ACCUMULATE: measured.accumulate * layer.reads,
-    }
-    idle = technology.value("activity", "control") * cycles
-    clock, toggle = technology.energy("register_clock"), technology.energy("register_toggle")
-    found = {
-        part: each.registers * (clock * cycles + toggle * toggling.get(part, idle))
-        for part, each in logic.items()
-    }
-    adder, gate = technology.energy("adder_bit"), technology.energy("gate")
-    found[Part.POPCOUNT] += popcount_bits(layer) * toggling[Part.POPCOUNT] * adder
-    sums = layer.neurons * total_bits(layer)
-    found[Part.ACCUMULATE] += sums * toggling[Part.ACCUMULATE] * adder
-    for part in (Part.CONTROL, Part.ARRAYS):
-        if part in logic:
-            found[part] += _gates(logic[part], technology) * idle * gate
-    found[Part.CONTROL] += _memories(layer, technology)
-    found[Part.ARRAYS] = found.get(Part.ARRAYS, 0.0) + _reads(layer, array, technology)
-    return found
-
-
-def _drawing(plan: Plan, planes: Stochastic, technology: Technology) -> float:
-    """Energy of drawing the bits of an image and of keeping its pixels."""
-    shown = max(plan.presentations)
-    drawn = random_bits(planes, plan.pixels, shown) * technology.energy("random_bit")
-    held = plan.pixels * planes.bits
-    moved = held * shown * (shown > 1)  # written once, read for each presentation but the first
-    return drawn + moved * _sram(held, technology)
-
-
-def _reads(layer: LayerPlan, array: str, technology: Technology) -> float:
-    """Energy of reading an array for an image."""
-    if array == "digital":
-        bits = layer.columns * (2 if layer.ternary else 1)
-        return layer.reads * bits * _sram(layer.memory_bits, technology)
-    rows = min(layer.rows, int(technology.value("periphery", "block_rows")))
-    sense = technology.energy("sense_latch") + technology.charge("bit_line_cell", rows)
-    line = technology.charge("word_line_cell", layer.columns * technology.devices)
-    return layer.reads * (layer.columns * sense + line)
-
-
-def _memories(layer: LayerPlan, technology: Technology) -> float:
-    """Energy of buffer and thresholds for an image."""
-    # A read takes a word of whole pixels, of which bit-serial layers use a bit each.
-    word = layer.lanes * layer.pixel_bits
-    vectors = layer.inputs * layer.planes * layer.passes
-    moved = (layer.reads * word + vectors) * _sram(buffer_bits(layer), technology)
-    constants = (
-        layer.groups * layer.neurons * total_bits(layer) * _sram(constant_bits(layer), technology)
-    )
-    return moved + constants
-
-
-def _sram(bits: int, technology: Technology) -> float:
-    """Energy of a bit of a memory: as the square root of its size."""
-    return technology.energy("sram_bit") * (bits / SRAM_BITS) ** 0.5

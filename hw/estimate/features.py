@@ -7,8 +7,10 @@ A term times what it takes in transistors, fitted to syntheses, gives the area; 
 """
 
 from ...model.planes import Stochastic
+from ...model.stochastic import WIDTH, Generator
 from ..gearbox import beats, factors
 from ..layer_plan import LayerPlan
+from ..numbers import sequence_bits
 from .synthesis import Part
 
 ARRAYS = ("sensed", "digital", "macro", "emulated")
@@ -204,9 +206,38 @@ def presenter_terms(planes: Stochastic, pixels: int, size: int, most: int) -> Te
     }
 
 
-def random_bits(planes: Stochastic, pixels: int, presentations: int) -> int:
-    """Random bits that are drawn for an image."""
-    return pixels * presentations * planes.bits
+def random_bits(planes: Stochastic, pixels: int, size: int, presentations: int) -> int:
+    """Bits that are made for the numbers of an image, an XOR each: see :mod:`~..numbers`.
+
+    Parameters
+    ----------
+    planes : bits of a pixel and generator
+    pixels, size : of an image, and of a beat
+    presentations : of the image
+    """
+    steps = presentations * beats(pixels, size)
+    match planes.generator:
+        case Generator.SHARED:  # a state for each presentation
+            return presentations * planes.bits
+        case Generator.LOW_DISCREPANCY:  # and every number is XORed with a counter
+            counter = min((presentations - 1).bit_length(), planes.bits)
+            return steps * (sequence_bits(planes, size) + size * counter)
+        case _:
+            return steps * sequence_bits(planes, size)
+
+
+def random_states(
+    planes: Stochastic, pixels: int, size: int, presentations: int
+) -> tuple[int, int]:
+    """Registers of the random state, and how often they are given another for an image."""
+    if planes.generator is Generator.SHARED:
+        return planes.bits, presentations
+    return WIDTH, presentations * beats(pixels, size)
+
+
+def compared_bits(planes: Stochastic, pixels: int, presentations: int) -> int:
+    """Bits of pixels that are compared with those of a number, for an image."""
+    return presentations * pixels * planes.bits
 
 
 def popcount_bits(layer: LayerPlan) -> float:
