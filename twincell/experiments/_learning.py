@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from ..model.data import Dataset
 
-CONFIDENCE = 0.95  # of intervals over three to ten trainings: 99 % of three are four times as wide
+CONFIDENCE = 0.95  # of intervals over three to ten trainings: those of 99 % are twice as wide
 RESULT = "result.json"
 NETWORK = "network.safetensors"
 STUDENT = (

@@ -278,10 +278,10 @@ def _course(found: Results, size: Size):
 
 _STEPS = FULL.epochs * (60_000 // FULL.batch)
 _SCALED = (
-    f"**Scaled down: networks of a quarter of the published width, that of {FULL.widths[0]} with "
-    f"one seed; {FULL.epochs} epochs a task in batches of {FULL.batch} where the published code "
-    f"has 40 in batches of 100, which is {_STEPS:,} steps a task against {PUBLISHED_STEPS:,}; a "
-    "score head in place of the last batch-norm.**"
+    "**Scaled down: networks of at most a quarter of the published width, that of "
+    f"{FULL.widths[0]} with one seed; {FULL.epochs} epochs a task in batches of {FULL.batch} where "
+    f"the published code has 40 in batches of 100, which is {_STEPS:,} steps a task against "
+    f"{PUBLISHED_STEPS:,}; a score head in place of the last batch-norm.**"
 )
 _QUICK = (
     "**This is the quick run: two permutations of the 8x8 digits and a small network. It shows "
