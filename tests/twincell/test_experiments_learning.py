@@ -175,6 +175,19 @@ def test_energy_and_wear_of_a_training(tmp_path):
     assert "parametric" in weak_reset._cost_of_pulses(Job()).source
 
 
+def test_costs_that_make_no_sense_are_refused(twincell, tmp_path):
+    path = tmp_path / "cost.toml"
+    path.write_text("energy = 2e-12")
+    run = ("experiments", "run", "--quick", "--out", tmp_path / "out", "--cost")
+    assert twincell(*run, path, "weak-reset")[::2] == (
+        2, f"twincell: {path}: A pulse cost needs the source of its numbers\n",
+    )  # fmt: skip
+    code, _, error = twincell(*run, path, "stream")
+    assert code == 2 and "stream has no pulses to count: --cost is for others" in error
+    assert twincell(*run, tmp_path / "none.toml", "weak-reset")[0] == 2
+    assert not (tmp_path / "out").exists()
+
+
 def test_images_are_held_out_of_the_training_set():
     from twincell.model.data import load
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ..networks import UsageError
 from ..progress import working
 from ..reports import pairs, put, table
 
@@ -38,6 +39,8 @@ def run(
     from . import _registry, _report
 
     experiment = _registry.find(name)
+    if cost is not None and not getattr(experiment, "TAKES_COST", False):
+        raise UsageError(f"{name} has no pulses to count: --cost is for others")
     folder = out or Path("runs", "experiments", name)
     with working(name) as progress:
         report = experiment.run(_report.Job(quick, data, progress, folder, cost))

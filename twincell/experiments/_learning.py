@@ -205,7 +205,7 @@ def exports(found: Results) -> Table:
     """What :func:`exported` said of the networks of all cases that have it.
 
     A few images in ten thousand may have other scores: PyTorch computes sums of pixels in single
-    precision, and some end on the other side of a threshold. In double precision none do.
+    precision, and some end on the other side of a threshold. In double precision none did.
     """
     rows = [
         (case, len(runs), *(sum(each["export"][what] for each in runs) for what in _COMPARED))

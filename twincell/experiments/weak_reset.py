@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
 VERSION = 1  # of the trainings: raised when they change
+TAKES_COST = True  # what a pulse costs, see `--cost`
 TED = "arXiv 2107.06064"
 FULL_MODEL, IDEAL, LINEAR = "full", "ideal", "linear"
 WITHOUT, ONLY, TUNE = "without", "only", "tune"
