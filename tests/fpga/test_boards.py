@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Boards: what fits, the commands of their builds, the cache, and which board is meant."""
 
+import hashlib
 import json
 import re
 from dataclasses import replace
@@ -253,6 +254,46 @@ def test_a_tool_that_is_not_there(monkeypatch):
     monkeypatch.setattr(tools, "find_spec", lambda name: None)
     with pytest.raises(ToolMissing, match=r"^icepack is missing; .*pip install 'twincell\[fpga\]'"):
         tools.call("icepack", [], support)
+
+
+def test_the_smallest_bitstream(tmp_path, cache, monkeypatch):
+    """Built by the tools, from the cache to the byte, and ready for the board."""
+    out, again = tmp_path / "one", tmp_path / "two"
+
+    def built(directory):
+        words = ["board", "build", "icebreaker", "--out", str(directory), "--json"]
+        done = CliRunner().invoke(cli.app, words)
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    report = built(out)
+    bitstream = (out / report["bitstream"]).read_bytes()
+    assert bytes.fromhex("7eaa997e") in bitstream[:64] and len(bitstream) == 104_090
+    assert hashlib.sha256(bitstream).hexdigest() == report["sha256"]
+    assert report["fmax_mhz"] > report["clock_mhz"] == 12
+    assert placed.LEAST_LOGIC < report["luts"] <= report["luts_available"] == 5280
+    # What was counted without a tool does; small memories may become logic.
+    sized = placed.size(board("icebreaker"), api.load("digits-small"))
+    assert report["memory_blocks"] <= sized.fit.blocks <= report["memory_blocks_available"] == 30
+    assert Description.read(out / FILE) == flow.description(sized)
+    # Else `python benchmarks/boards.py --write` makes the page anew.
+    published = json.loads((RESULTS / "boards.json").read_text())["boards"]["icebreaker"]
+    assert published | report == published
+    monkeypatch.setattr(tools, "call", None)
+    assert built(again) == report
+    for path in out.iterdir():
+        assert (again / path.name).read_bytes() == path.read_bytes()
+    assert {path.name for path in again.iterdir()} == {path.name for path in out.iterdir()}
+    shown = CliRunner().invoke(cli.app, ["board", "flash", str(out), "--dry-run"])
+    assert shown.exit_code == 0 and shown.stdout.endswith(f" -f {out / report['bitstream']}\n")
+    (found,) = cache.glob(f"*/{flow.REPORT}")
+    faster = replace(sized, board=replace(sized.board, clock=100e6))
+    message = f"digits-small on icebreaker reaches {report['fmax_mhz']} MHz, less than the clock of"
+    with pytest.raises(FlowError, match=f"^{re.escape(message)} 100 MHz; fewer lanes are faster, "):
+        flow._report(faster, found.parent)
+    (out / report["bitstream"]).write_bytes(bitstream[:-1])
+    shown = CliRunner().invoke(cli.app, ["board", "flash", str(out), "--dry-run"])
+    assert shown.exit_code == 2 and "is not the bitstream that was built" in shown.stderr
 
 
 # --- Which board is meant ----------------------------------------------------------------------
