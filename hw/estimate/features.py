@@ -172,7 +172,8 @@ def _control(layer: LayerPlan, beat: int, delay: int) -> Terms:
     each, ahead = layer.neurons, min(delay, 3)
     counters = sum(_bits(n - 1) for n in (layer.folds, layer.groups, layer.plane_reads))
     counters += _bits(layer.rows - 1)
-    counters += (layer.planes * layer.folds - 1).bit_length() * layer.equal
+    if layer.equal and layer.planes > 1:
+        counters += (layer.planes * layer.folds - 1).bit_length()
     found = {
         "one": 1,
         "choices of a plane": layer.lanes * layer.planes * _doubling(layer),
