@@ -180,7 +180,7 @@ class Description(_Part):
         wanted = dict(_REGISTERS)
         wanted |= {f"A{k}_{what}": () for k in range(len(self.emulated)) for what in _COUNTED}
         for name, fields in wanted.items():
-            if not known.get(name, set()) >= {*fields} or name not in known:
+            if name not in known or not known[name] >= {*fields}:
                 raise ValueError(f"registers lack {'.'.join((name, *fields))}")
         nodes = {each.node for each in self.reads}
         for array in self.emulated:

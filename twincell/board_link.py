@@ -20,7 +20,7 @@ from .hw.edges.identity import Identity
 from .hw.verilog import emit
 from .model import store
 from .model.graph import Graph
-from .networks import UsageError, load, zoo
+from .networks import UsageError, chosen_presentations, load, zoo
 from .sim.twin import Twin
 
 SIMULATED_CLOCKS_PER_BIT = 4  # the line is no more than it must be of what is simulated
@@ -128,6 +128,7 @@ def measuring(machine: Machine, way: Way, presentations: int | None = None) -> I
 
     Raises ``UsageError`` when it is not clear which board is meant, and ``OSError``.
     """
+    presentations = chosen_presentations(machine.graph, presentations)
     timeout = {"timeout": SIMULATED_TIMEOUT} if way.simulate else {}
     with _opened(machine, way) as transport:
         board = Board(Session(transport, **timeout), machine.about, machine.graph)

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
 from .model.errors import ErrorMap
-from .networks import UsageError, chosen_presentations, first_images
+from .networks import Images, UsageError, chosen_presentations, first_images
 from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
@@ -24,39 +24,58 @@ BITS = 10  # of a byte on the line
 WRITING, READING = 0.95, 0.75  # of the line's bytes are words; docs/link.md
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A run that is asked for.
+
+    Parameters
+    ----------
+    images : the first of the test images, or random ones where the network has none
+    injection : the errors of the memory
+    presentations : of a stochastic input, by default its first number
+    dataset, data : which images, and where their files are; see :func:`.networks.first_images`
+    wear : whether to report how often the word lines were programmed since the board started
+    """
+
+    images: int
+    injection: Injection
+    presentations: int | None = None
+    dataset: str | None = None
+    data: Path | None = None
+    wear: bool = False
+
+    def of(self, machine: Machine) -> tuple[ErrorMap | None, Images]:
+        """Its errors and its images for a build; raises ``UsageError`` for what does not go
+        together."""
+        if self.wear and not machine.board.programmings:
+            raise UsageError(f"{machine.board.name} does not count programmings; leave out --wear")
+        chosen_presentations(machine.graph, self.presentations)
+        errors = self.injection.errors(machine.graph)
+        return errors, first_images(
+            machine.net,
+            machine.graph,
+            self.images,
+            dataset=self.dataset,
+            directory=self.data,
+            seed=self.injection.seed,
+        )
+
+
 def run(
-    machine: Machine,
-    way: Way,
-    images: int,
-    injection: Injection,
-    *,
-    presentations: int | None = None,
-    dataset: str | None = None,
-    data: Path | None = None,
-    wear: bool = False,
-    progress: Progress | None = None,
+    machine: Machine, way: Way, asked: Asked, *, progress: Progress | None = None
 ) -> tuple[dict, bool]:
     """Runs test images under one error map; the report, and whether all was as predicted.
 
-    ``images`` are the first of the test images, or random ones where the network has none;
-    ``presentations`` are those of a stochastic input, by default its first number. With ``wear``
-    the report has how often the word lines were programmed since the board started. Raises
-    ``UsageError`` for what does not go together, and for a board that does not answer.
+    Raises ``UsageError`` for what does not go together, and for a board that does not answer.
     """
-    if wear and not machine.board.programmings:
-        raise UsageError(f"{machine.board.name} does not count programmings; leave out --wear")
-    presentations = chosen_presentations(machine.graph, presentations)
-    errors = injection.errors(machine.graph)
-    shown = first_images(
-        machine.net, machine.graph, images, dataset=dataset, directory=data, seed=injection.seed
-    )
+    errors, shown = asked.of(machine)
     start = time.perf_counter()
-    with board_link.measuring(machine, way, presentations) as bench:
+    with board_link.measuring(machine, way, asked.presentations) as bench:
         (found,) = bench.measure(shown.pixels, [errors], progress=progress)
-        worn = {"programmings": _worn(bench)} if wear else {}
+        worn = {"programmings": _worn(bench)} if asked.wear else {}
     seconds = time.perf_counter() - start
     accuracy = shown.accuracy(found.labels)
-    report = _report(machine, way, injection, errors, found, bench, accuracy, seconds)
+    report = _report(machine, way, asked.injection, errors, found, bench, accuracy, seconds)
     return report | worn, found.exact
 
 
@@ -70,21 +89,9 @@ def _worn(bench: Experiment) -> dict[str, dict[str, float]]:
     return found
 
 
-def planned(
-    machine: Machine,
-    way: Way,
-    images: int,
-    injection: Injection,
-    *,
-    presentations: int | None = None,
-    dataset: str | None = None,
-    data: Path | None = None,
-) -> dict:
-    """What :func:`run` would do, without a board: what is sent, and where; the parameters, and what
-    is raised, are the same."""
-    presentations = chosen_presentations(machine.graph, presentations)
-    injection.errors(machine.graph)
-    first_images(machine.net, machine.graph, images, dataset=dataset, directory=data)
+def planned(machine: Machine, way: Way, asked: Asked) -> dict:
+    """What :func:`run` would do, without a board: what is sent, and where; it raises the same."""
+    asked.of(machine)
     about = machine.about
     lines = [about.targets[each.word_lines] for each in about.emulated]
     port = way.port
@@ -96,13 +103,13 @@ def planned(
         "build": about.build,
         "port": "simulated" if way.simulate else port,
         "baud": about.baud,
-        "images": images,
-        "presentations": presentations,
+        "images": asked.images,
+        "presentations": chosen_presentations(machine.graph, asked.presentations),
         "image_slots": about.capacity.slots,
-        "image_bytes": images * about.image_words * 4,
+        "image_bytes": asked.images * about.image_words * 4,
         "word_line_bytes": sum(each.rows * each.words * 4 for each in lines),
-        "result_bytes": images * about.results.words * 4,
-        "seed": injection.seed,
+        "result_bytes": asked.images * about.results.words * 4,
+        "seed": asked.injection.seed,
     }
 
 
@@ -187,7 +194,6 @@ def measured_sweep(
     Its table is that of the same sweep in software. Raises :class:`Mismatch` at the first map of
     which anything is not as predicted.
     """
-    presentations = chosen_presentations(machine.graph, presentations)
     with board_link.measuring(machine, way, presentations) as bench:
         found = sweep(
             machine.net,

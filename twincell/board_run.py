@@ -63,30 +63,13 @@ def run(
     machine = board_link.machine(board, net, lanes)
     way = board_link.Way(port, serial, simulate)
     injection = Injection(ber, transient, device, errors, seed, stuck)
+    asked = board_measure.Asked(images, injection, presentations, dataset, data, wear)
     if dry_run:
-        plan = board_measure.planned(
-            machine,
-            way,
-            images,
-            injection,
-            presentations=presentations,
-            dataset=dataset,
-            data=data,
-        )
+        plan = board_measure.planned(machine, way, asked)
         reports.put(plan, reports.pairs(f"{machine.board.title} (dry run)", plan), as_json)
         return
     with working("run") as progress:
-        report, exact = board_measure.run(
-            machine,
-            way,
-            images,
-            injection,
-            presentations=presentations,
-            dataset=dataset,
-            data=data,
-            wear=wear,
-            progress=progress,
-        )
+        report, exact = board_measure.run(machine, way, asked, progress=progress)
     reports.put(report, reports.pairs(machine.board.title, report), as_json)
     if not exact:
         raise typer.Exit(1)
@@ -120,12 +103,7 @@ def sweep(
     from .sweeps.points import points
 
     machine = board_link.machine(board, net, lanes)
-    grid = {
-        "ber": options.rates("ber", ber),
-        "transient": options.rates("transient", transient),
-        "device": options.names(device),
-        "knob": options.knob(knob),
-    }
+    grid = options.grid(ber, transient, device, knob)
     way = board_link.Way(port, serial, simulate)
     if dry_run:
         if images is None:

@@ -355,10 +355,7 @@ def sweep(
         result = api.sweep(
             net,
             out,
-            ber=options.rates("ber", ber),
-            transient=options.rates("transient", transient),
-            device=options.names(device),
-            knob=options.knob(knob),
+            **options.grid(ber, transient, device, knob),
             maps=maps,
             images=images,
             dataset=dataset,
