@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Data sets: scikit-learn's embedded digits, MNIST and Fashion-MNIST in IDX files.
+"""Data sets: scikit-learn's embedded digits, MNIST and Fashion-MNIST as IDX, CIFAR-10 as JPEG.
 
-Nothing is downloaded. IDX files are found in a directory (``TWINCELL_DATA`` unless given), and
-each must have its pinned SHA-256. Nothing here imports torch.
+Nothing is downloaded. Files are found in a directory (``TWINCELL_DATA`` unless given), and each
+must have its pinned SHA-256. Nothing here imports torch.
 """
 
 import gzip
 import hashlib
 import math
 import os
+import zipfile
 import zlib
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -20,20 +22,22 @@ import numpy as np
 from .generators import mix
 
 VARIABLE = "TWINCELL_DATA"
-Name = Literal["digits", "mnist", "fashion-mnist"]
+Name = Literal["digits", "mnist", "fashion-mnist", "cifar-10-jpeg"]
 NAMES: tuple[str, ...] = get_args(Name)
 
 DIGITS_TEST = 360
 _DIGITS_SEED = 2019
 _MAX_BYTES = 64 << 20  # the largest pinned file unpacks to 47 MB
 
-_FILES = {
+_FOLDERS = {"mnist": "mnist", "fashion-mnist": "fashion_mnist", "cifar-10-jpeg": "cifar10"}
+_IDX = {
     "train_images": "train-images-idx3-ubyte.gz",
     "train_labels": "train-labels-idx1-ubyte.gz",
     "test_images": "t10k-images-idx3-ubyte.gz",
     "test_labels": "t10k-labels-idx1-ubyte.gz",
 }
-_FOLDERS = {"mnist": "mnist", "fashion-mnist": "fashion_mnist"}
+_JPEG = {"train": "cifar10_jpeg_train.npz", "test": "cifar10_jpeg_test.npz"}
+_FILES = {"mnist": _IDX, "fashion-mnist": _IDX, "cifar-10-jpeg": _JPEG}
 _SHA256 = {
     "mnist": {
         "train_images": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
@@ -46,6 +50,10 @@ _SHA256 = {
         "train_labels": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
         "test_images": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
         "test_labels": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+    "cifar-10-jpeg": {
+        "train": "acc07cf3a2782ca8667479fdddbdc7d3adfbfa7894867b9455d26673a1f83d2c",
+        "test": "4888eec6f20ea6aa34f2bb175be81a5dce54aca87e381a94320497769ef36c78",
     },
 }
 
@@ -113,14 +121,16 @@ class Dataset:
 def load(name: str, directory: str | Path | None = None) -> Dataset:
     """The data set ``name``; raises :class:`DataError`.
 
-    ``directory`` holds one folder per set (``mnist``, ``fashion_mnist``) or the files of this set.
-    It defaults to the environment variable ``TWINCELL_DATA``; ``digits`` needs none.
+    ``directory`` holds one folder per set (``mnist``, ``fashion_mnist``, ``cifar10``) or the files
+    of this set. It defaults to the environment variable ``TWINCELL_DATA``; ``digits`` needs none.
+    ``cifar-10-jpeg`` is CIFAR-10 after JPEG compression of quality 75: say so beside its results.
     """
     if name == "digits":
         return _digits()
     if name not in _FOLDERS:
         raise DataError(f"There is no data set {name!r}; the names are {', '.join(NAMES)}")
-    return _idx_dataset(name, _find(name, directory))
+    folder = _find(name, directory)
+    return _jpeg_dataset(folder) if name == "cifar-10-jpeg" else _idx_dataset(name, folder)
 
 
 def _digits() -> Dataset:
@@ -143,19 +153,30 @@ def _digits() -> Dataset:
 
 def _find(name: str, directory: str | Path | None) -> Path:
     """The folder that holds the files of ``name``."""
-    fix = f"Give --data DIR or set {VARIABLE}=DIR, where DIR/{_FOLDERS[name]} holds the .gz files"
+    fix = f"Give --data DIR or set {VARIABLE}=DIR, where DIR/{_FOLDERS[name]} holds its files"
     directory = directory or os.environ.get(VARIABLE)
     if not directory:
         raise DataError(f"No directory for the data set {name}. {fix}")
     for folder in (Path(directory, _FOLDERS[name]), Path(directory)):
-        if any((folder / file).is_file() for file in _FILES.values()):
+        if any((folder / file).is_file() for file in _FILES[name].values()):
             return folder
     raise DataError(f"No files of the data set {name} in {directory}. {fix}")
 
 
 def _idx_dataset(name: str, folder: Path) -> Dataset:
-    arrays = {part: read_idx(folder / file, _SHA256[name][part]) for part, file in _FILES.items()}
+    pinned = _SHA256[name]
+    arrays = {part: read_idx(folder / file, pinned[part]) for part, file in _IDX.items()}
     return Dataset(name=name, bits=8, classes=10, source=f"{name}, published IDX files", **arrays)
+
+
+def _jpeg_dataset(folder: Path) -> Dataset:
+    name = "cifar-10-jpeg"
+    arrays = {}
+    for part, file in _JPEG.items():
+        images, labels = read_jpegs(folder / file, _SHA256[name][part])
+        arrays |= {f"{part}_images": images, f"{part}_labels": labels}
+    source = "CIFAR-10 (JPEG q75): the images after JPEG compression of quality 75, RGB planes"
+    return Dataset(name=name, bits=8, classes=10, source=source, **arrays)
 
 
 def read_idx(path: Path, sha256: str) -> np.ndarray:
@@ -163,6 +184,37 @@ def read_idx(path: Path, sha256: str) -> np.ndarray:
 
     Raises :class:`DataError` when the file is unreadable, another one, or not IDX of bytes.
     """
+    packed = _read_pinned(path, sha256)
+    try:
+        with gzip.open(BytesIO(packed)) as file:
+            return parse_idx(file.read(_MAX_BYTES + 1))
+    except (OSError, EOFError, zlib.error, DataError) as error:
+        raise DataError(f"{path} is not a gzipped IDX file: {error}") from None
+
+
+def read_jpegs(path: Path, sha256: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images, uint8 (N, 3, rows, columns), and labels, uint8 (N,), of the npz file that has this
+    SHA-256: ``jpeg`` are the bytes of all images one after the other, ``offsets`` (N + 1) where
+    each begins and the last one ends, ``labels`` (N,).
+
+    Raises :class:`DataError` when the file is unreadable, another one, or not of this form.
+    """
+    from PIL import Image  # only these images need it
+
+    packed = _read_pinned(path, sha256)
+    try:
+        with np.load(BytesIO(packed)) as file:
+            streams, offsets, labels = file["jpeg"].tobytes(), file["offsets"], file["labels"]
+        parts = [streams[start:end] for start, end in pairwise(offsets)]
+        images = np.stack([np.asarray(Image.open(BytesIO(each)).convert("RGB")) for each in parts])
+    except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} is not an npz file of JPEG images: {error}") from None
+    if len(labels) != len(images):
+        raise DataError(f"{path} has {len(images)} images and {len(labels)} labels")
+    return np.ascontiguousarray(images.transpose(0, 3, 1, 2)), labels.astype(np.uint8)
+
+
+def _read_pinned(path: Path, sha256: str) -> bytes:
     try:
         with path.open("rb") as file:
             packed = file.read(_MAX_BYTES + 1)
@@ -174,11 +226,7 @@ def read_idx(path: Path, sha256: str) -> np.ndarray:
             f"{path} is not the expected file: its SHA-256 is {found}, not {sha256}. "
             "Replace it by the published one; it may be truncated or of another data set"
         )
-    try:
-        with gzip.open(BytesIO(packed)) as file:
-            return parse_idx(file.read(_MAX_BYTES + 1))
-    except (OSError, EOFError, zlib.error, DataError) as error:
-        raise DataError(f"{path} is not a gzipped IDX file: {error}") from None
+    return packed
 
 
 def parse_idx(content: bytes) -> np.ndarray:

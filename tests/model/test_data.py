@@ -4,13 +4,15 @@
 import gzip
 import hashlib
 import os
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from twincell.model import data
-from twincell.model.data import DataError, load, parse_idx, read_idx
+from twincell.model.data import DataError, load, parse_idx, read_idx, read_jpegs
 
 
 def _idx(values: np.ndarray) -> bytes:
@@ -31,7 +33,7 @@ def folder(tmp_path, monkeypatch) -> Path:
     (tmp_path / "mnist").mkdir()
     for part, values in arrays.items():
         packed = gzip.compress(_idx(values), mtime=0)
-        (tmp_path / "mnist" / data._FILES[part]).write_bytes(packed)
+        (tmp_path / "mnist" / data._IDX[part]).write_bytes(packed)
         hashes[part] = hashlib.sha256(packed).hexdigest()
     monkeypatch.setitem(data._SHA256, "mnist", hashes)
     return tmp_path
@@ -87,14 +89,14 @@ def test_missing_sets_are_explained(folder):
         load("fashion-mnist", folder / "nowhere")
     with pytest.raises(DataError, match="no data set 'cifar'; the names are digits, mnist, fash"):
         load("cifar", folder)
-    path = folder / "mnist" / data._FILES["test_labels"]
+    path = folder / "mnist" / data._IDX["test_labels"]
     path.unlink()
     with pytest.raises(DataError, match=r"t10k-labels.* cannot be read: No such file"):
         load("mnist", folder)
 
 
 def test_another_file_is_refused(folder):
-    path = folder / "mnist" / data._FILES["train_images"]
+    path = folder / "mnist" / data._IDX["train_images"]
     whole = path.read_bytes()
     for content in (b"", whole[:-1], whole + b"\0", whole[:40] + b"x" + whole[41:]):
         path.write_bytes(content)
@@ -128,6 +130,67 @@ def test_other_content_is_refused(content):
         parse_idx(content)
 
 
+def _streams(images: np.ndarray) -> list[bytes]:
+    """JPEG of images (N, rows, columns, 3), without chroma subsampling and of the best quality."""
+    streams = []
+    for image in images:
+        stream = BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=100, subsampling=0)
+        streams.append(stream.getvalue())
+    return streams
+
+
+def _npz(path: Path, **arrays) -> tuple[Path, str]:
+    np.savez(path, **arrays)
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _jpegs(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Flat colours, which survive; and the arrays of a file."""
+    colours = np.random.default_rng(2).integers(0, 256, (count, 1, 1, 3)).astype(np.uint8)
+    images = np.broadcast_to(colours, (count, 32, 32, 3))
+    streams = _streams(images)
+    offsets = np.cumsum([0, *map(len, streams)])
+    kept = {
+        "jpeg": np.frombuffer(b"".join(streams), dtype=np.uint8),
+        "offsets": offsets,
+        "labels": np.arange(count),
+    }
+    return images, kept
+
+
+def test_images_in_jpeg(tmp_path):
+    images, arrays = _jpegs(5)
+    found, labels = read_jpegs(*_npz(tmp_path / "a.npz", **arrays))
+    assert found.shape == (5, 3, 32, 32) and found.dtype == labels.dtype == np.uint8
+    assert np.abs(found.astype(int) - images.transpose(0, 3, 1, 2)).max() <= 3
+    assert labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.pop("offsets"), "is not an npz file of JPEG images"),
+        (lambda a: a.update(jpeg=a["jpeg"][::-1]), "is not an npz file of JPEG images"),
+        (lambda a: a.update(jpeg=a["jpeg"][:-200]), "is not an npz file of JPEG images"),
+        (lambda a: a.update(offsets=a["offsets"][:1]), "is not an npz file of JPEG images"),
+        (lambda a: a.update(labels=a["labels"][1:]), "has 2 images and 1 labels"),
+    ],
+)
+def test_other_files_of_images_are_refused(tmp_path, change, message):
+    _, arrays = _jpegs(2)
+    change(arrays)
+    with pytest.raises(DataError, match=rf"a\.npz {message}"):
+        read_jpegs(*_npz(tmp_path / "a.npz", **arrays))
+
+
+@pytest.mark.parametrize("content", [b"", b"no npz", b"PK\3\4 no zip"])
+def test_what_is_no_npz_is_refused(tmp_path, content):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.npz is not an npz file of JPEG images"):
+        read_jpegs(tmp_path / "a.npz", hashlib.sha256(content).hexdigest())
+
+
 @pytest.mark.skipif("TWINCELL_DATA" not in os.environ, reason="TWINCELL_DATA is not set")
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
 def test_the_published_files(name):
@@ -135,3 +198,12 @@ def test_the_published_files(name):
     assert found.train_images.shape == (60_000, 28, 28)
     assert found.test_images.shape == (10_000, 28, 28)
     assert set(np.unique(found.test_labels)) == set(range(10))
+
+
+@pytest.mark.skipif("TWINCELL_DATA" not in os.environ, reason="TWINCELL_DATA is not set")
+def test_the_files_of_cifar_10():
+    """The decoder may be another one: the pixels are those of the published results."""
+    found = load("cifar-10-jpeg")
+    assert found.train_images.shape == (50_000, 3, 32, 32)
+    assert np.bincount(found.test_labels).tolist() == [1000] * 10
+    assert found.digest()[:16] == "63e3694c06fd214a"

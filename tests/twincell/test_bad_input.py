@@ -245,11 +245,11 @@ def test_options(twincell, network, tmp_path, monkeypatch, case):
 def test_data_that_is_not_the_published(twincell, tmp_path, content):
     folder = tmp_path / "mnist"
     folder.mkdir()
-    for name in data._FILES.values():
+    for name in data._IDX.values():
         (folder / name).write_bytes(b"" if content is None else content)
     message = "is not the expected file: its SHA-256 is"
     if content is None:
-        (folder / data._FILES["train_images"]).unlink()
+        (folder / data._IDX["train_images"]).unlink()
         message = "cannot be read: No such file"
     _one_message(twincell("verify", "mnist-mlp", "--data", tmp_path), message)
 

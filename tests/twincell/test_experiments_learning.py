@@ -105,7 +105,9 @@ def test_what_was_trained_by_another_recipe_is_trained_anew(tmp_path):
 
 def test_a_recipe_is_all_that_a_training_depends_on():
     made = recipe(1, stream.QUICK, "label", "metas")
-    assert made == ("version 1, hidden (96,), pieces 6, epochs 4, batch 20, rate 0.02")
+    assert made == (
+        "version 1, data 'digits', hidden (96,), pieces 6, epochs 4, batch 20, rate 0.02"
+    )
     assert recipe(2, stream.QUICK, "label", "metas") != made
     assert recipe(1, replace(stream.QUICK, rate=0.01), "label", "metas") != made
     assert recipe(1, replace(stream.QUICK, seeds=9, metas=()), "label", "metas") == made
@@ -137,8 +139,10 @@ def test_a_best_value_at_the_end_of_the_grid_is_said():
 
 
 def test_devices_are_trained_at_the_rate_of_what_they_are_compared_with():
-    found = {row: [{"accuracy": float(index)}] * 2 for index, row in enumerate(weak_reset.rows())}
-    place = {row: index for index, row in enumerate(weak_reset.rows())}
+    found = {
+        row: [{"accuracy": float(index)}] * 2 for index, row in enumerate(weak_reset.FULL.devices)
+    }
+    place = {row: index for index, row in enumerate(weak_reset.FULL.devices)}
     for name in weak_reset.IMPERFECTIONS:
         without, only = f"{weak_reset.WITHOUT}-{name}", f"{weak_reset.ONLY}-{name}"
         assert (
@@ -164,7 +168,7 @@ def test_energy_and_wear_of_a_training(tmp_path):
         {"pulses": 900.0, "start": 100.0, "most": 50.0},
         {"pulses": 300.0, "start": 0.0, "most": 70.0},
     ]
-    found = {row: [{"pulses": {"layers": layers}}] * 3 for row in weak_reset.rows()}
+    found = {row: [{"pulses": {"layers": layers}}] * 3 for row in weak_reset.FULL.devices}
     table = weak_reset._wear(found, weak_reset._cost_of_pulses(Job(cost=path)))
     assert "wafer 3" in table.title
     for row in table.rows:
@@ -211,7 +215,16 @@ def _refuse(constant):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", ["importance", "mnist-fashion", "permuted-mnist", "stream", "weak-reset"]
+    "name",
+    [
+        "importance",
+        "mnist-fashion",
+        "permuted-mnist",
+        "stream",
+        "stream-cifar10",
+        "weak-reset",
+        "weak-reset-cifar10",
+    ],
 )
 def test_quick_runs(tmp_path, name):
     report = _registry.find(name).run(Job(quick=True, folder=tmp_path))
@@ -232,7 +245,7 @@ def test_quick_runs(tmp_path, name):
     if name == "importance":
         assert record["quadratic"]["correlation"] > 0.9
         assert record["quadratic"]["slope"] == pytest.approx(1, abs=0.1)
-    if name == "weak-reset":
+    if name.startswith("weak-reset"):
         assert "parametric, no source is known" in page and "![pulses.svg]" in page
         assert re.search(
             r"The rate of (4|8) pulses a step for the full model, .* The best rate", page

@@ -34,9 +34,15 @@ WHOLE = "whole"  # all pieces at once: what a stream could reach at most
 
 @dataclass(frozen=True)
 class Size:
-    """How much a run does; a piece is seen ``epochs`` times, and so is the whole set."""
+    """How much a run does; a piece is seen ``epochs`` times, and so is the whole set.
+
+    Parameters
+    ----------
+    label, data : the data set, for people and for ``load``
+    """
 
     label: str
+    data: str
     hidden: tuple[int, ...]
     pieces: int
     epochs: int
@@ -50,15 +56,30 @@ class Size:
         return [*(f"m{meta:g}" for meta in self.metas), WHOLE]
 
 
-FULL = Size("Fashion-MNIST", (1024, 1024), 60, 20, 3, 100, 5e-3, (0.0, 2.5))
-QUICK = Size("digits", (96,), 6, 4, 2, 20, 2e-2, (0.0, 2.5))
+FULL = Size("Fashion-MNIST", "fashion-mnist", (1024, 1024), 60, 20, 3, 100, 5e-3, (0.0, 2.5))
+QUICK = Size("digits", "digits", (96,), 6, 4, 2, 20, 2e-2, (0.0, 2.5))
 
 
 def run(job: Job) -> Report:
-    """Trains every case with every seed; continues an earlier run."""
-    size = QUICK if job.quick else FULL
+    """See :func:`compare`."""
+    return compare(job, __name__, QUICK if job.quick else FULL, _SCALED)
+
+
+def trained(training: Training, progress) -> dict:
+    """See :func:`train`."""
+    return train(training, QUICK if training.quick else FULL, progress)
+
+
+def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
+    """Trains every case with every seed; continues an earlier run.
+
+    Parameters
+    ----------
+    module : of the experiment, whose ``trained`` calls :func:`train`
+    scaled : the first line of a full run: in what it is less than the published one
+    """
     found = train_all(
-        job, __name__, size.cases(), size.seeds, size.pieces * size.epochs,
+        job, module, size.cases(), size.seeds, size.pieces * size.epochs,
         recipe(VERSION, size, "label", "metas"),
     )  # fmt: skip
     run_text = (
@@ -67,8 +88,8 @@ def run(job: Job) -> Report:
         f"{size.seeds} seeds."
     )
     return Report(
-        "A stream of data",
-        [_QUICK if job.quick else _SCALED, *_TEXT, run_text],
+        f"A stream of data: {size.label}",
+        [_QUICK if job.quick else scaled, *_TEXT, run_text],
         range(1, size.seeds + 1),
         _findings(found, size),
         [_table(found, size), exports(found)],
@@ -78,14 +99,13 @@ def run(job: Job) -> Report:
     )
 
 
-def trained(training: Training, progress) -> dict:
+def train(training: Training, size: Size, progress) -> dict:
     """One stream, or the whole set."""
     from ..model.learning.optimizers import metaplastic
     from ..model.learning.protocol import Protocol, learn
     from ..model.learning.tasks import stream
 
-    size = QUICK if training.quick else FULL
-    data = load("digits") if training.quick else load("fashion-mnist", training.data)
+    data = load(size.data, training.data)
     whole = training.case == WHOLE
     meta = 0.0 if whole else float(training.case.removeprefix("m"))
     network = binary_network(data, size.hidden, training.seed)
@@ -159,10 +179,8 @@ def _plot(found: Results, size: Size):
 
 
 _SCALED = (
-    "**Scaled down: of the published streams only that of Fashion-MNIST, in its full length; that "
-    "of CIFAR-10 images, which needs a convolutional network and 200 epochs for each of its "
-    "pieces, is not run. Batch-norm learns scales and shifts where the published one does not, and "
-    "a score head stands in place of the last one.**"
+    "**Width, pieces and epochs are the published ones. Batch-norm learns scales and shifts where "
+    "the published one does not, and a score head stands in place of the last one.**"
 )
 _QUICK = (
     "**This is the quick run: the 8x8 digits in six pieces and a small network. It shows that the "

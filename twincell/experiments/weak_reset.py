@@ -5,6 +5,7 @@ After "Model of the Weak Reset Process in HfOx Resistive Memory for Deep Learnin
 Transactions on Electron Devices (2021, arXiv 2107.06064).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,17 +54,25 @@ GROUPS = (DEVICES, CYCLES, "pulse-limit", "rounding")  # each imperfection is in
 FIRST_PULSES = 20  # at most, drawn at random, so that devices without spread do not all start as +1
 
 
+def devices(*kinds: str, imperfections: Iterable[str]) -> tuple[str, ...]:
+    """The full model, the ideal device, and those WITHOUT or with ONLY each imperfection."""
+    return FULL_MODEL, IDEAL, *(f"{kind}-{name}" for kind in kinds for name in imperfections)
+
+
 @dataclass(frozen=True)
 class Size:
     """How much a run does.
 
     Parameters
     ----------
+    label, data : the data set, for people and for ``load``
     rates : pulses per normalized step that are tried, with the first seed and held-out images
     held_out : training images for that
+    devices : those that are compared
     """
 
     label: str
+    data: str
     hidden: tuple[int, ...]
     epochs: int
     halve_every: int
@@ -71,16 +80,12 @@ class Size:
     seeds: int
     rates: tuple[float, ...]
     held_out: int
+    devices: tuple[str, ...]
 
 
-FULL = Size("MNIST", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000)
-QUICK = Size("digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300)
-
-
-def rows() -> list[str]:
-    """The devices that are compared."""
-    single = [f"{kind}-{name}" for kind in (WITHOUT, ONLY) for name in IMPERFECTIONS]
-    return [FULL_MODEL, IDEAL, LINEAR, *single]
+ALL = (*devices(WITHOUT, ONLY, imperfections=IMPERFECTIONS), LINEAR)
+FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000, ALL)
+QUICK = Size("digits", "digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300, ALL)
 
 
 def like(row: str) -> str:
@@ -89,35 +94,49 @@ def like(row: str) -> str:
 
 
 def run(job: Job) -> Report:
-    """Tunes the rate, then trains every device with every seed; continues an earlier run."""
-    size = QUICK if job.quick else FULL
+    """See :func:`compare`."""
+    return compare(job, __name__, QUICK if job.quick else FULL, _SCALED)
+
+
+def trained(training: Training, progress) -> dict:
+    """See :func:`train`."""
+    return train(training, QUICK if training.quick else FULL, progress)
+
+
+def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
+    """Tunes the rate, then trains every device with every seed; continues an earlier run.
+
+    Parameters
+    ----------
+    module : of the experiment, whose ``trained`` calls :func:`train`
+    scaled : the first line of a full run: in what it is less than the published one
+    """
     cost = _cost_of_pulses(job)
     tried = {row: [f"{TUNE}-{row}@{rate:g}" for rate in size.rates] for row in (FULL_MODEL, IDEAL)}
-    made = recipe(VERSION, size, "label", "rates")
-    tuned = train_all(job, __name__, [case for each in tried.values() for case in each], 1,
+    made = recipe(VERSION, size, "label", "rates", "devices")
+    tuned = train_all(job, module, [case for each in tried.values() for case in each], 1,
                       size.epochs, made)  # fmt: skip
     best = {
         row: max(size.rates, key=lambda rate: tuned[f"{TUNE}-{row}@{rate:g}"][0]["held_out"])
         for row in tried
     }
-    names = {row: f"{row}@{best[like(row)]:g}" for row in rows()}
-    trained_ = train_all(job, __name__, list(names.values()), size.seeds, size.epochs, made)
+    names = {row: f"{row}@{best[like(row)]:g}" for row in size.devices}
+    trained_ = train_all(job, module, list(names.values()), size.seeds, size.epochs, made)
     found = {row: trained_[name] for row, name in names.items()}
-    inputs = 64 if job.quick else 784
     run_text = (
-        f"Run: {size.label}, {'-'.join(map(str, (inputs, *size.hidden, 10)))}, {size.epochs} "
-        f"epochs, batches of {size.batch}, rates halved every {size.halve_every} epochs, "
-        f"{size.seeds} seeds. The rate of {best[FULL_MODEL]:g} pulses a step for the full model, "
-        f"which the devices without one imperfection share, and of {best[IDEAL]:g} for the ideal "
-        "device, which the linear one and those with one imperfection alone share, are the best of "
+        f"Run: {size.label}, a hidden layer of {'-'.join(map(str, size.hidden))} neurons, "
+        f"{size.epochs} epochs, batches of {size.batch}, rates halved every {size.halve_every} "
+        f"epochs, {size.seeds} seeds. The rate of {best[FULL_MODEL]:g} pulses a step for the full "
+        "model, which the devices without one imperfection share, and of "
+        f"{best[IDEAL]:g} for the ideal device, which all others share, are the best of "
         f"{', '.join(f'{rate:g}' for rate in size.rates)} on {size.held_out:,} held-out training "
         "images with the first seed."
     ) + "".join(
         at_the_end(rate, size.rates, f"best rate of the {row} device") for row, rate in best.items()
     )
     return Report(
-        "Training by weak RESET pulses",
-        [_QUICK if job.quick else _SCALED, *_TEXT, run_text],
+        f"Training by weak RESET pulses: {size.label}",
+        [_QUICK if job.quick else scaled, *_TEXT, run_text],
         range(1, size.seeds + 1),
         _findings(found),
         [_table(found), _pulses(found), _wear(found, cost), _rates(tuned), exports(found)],
@@ -140,7 +159,7 @@ def _cost_of_pulses(job: Job) -> "PulseCost":
         raise UsageError(str(error)) from None
 
 
-def trained(training: Training, progress) -> dict:
+def train(training: Training, size: Size, progress) -> dict:
     """One device, at one rate."""
     from ..model.learning.networks import give_memories
     from ..model.learning.optimizers import PulseAdam
@@ -148,8 +167,7 @@ def trained(training: Training, progress) -> dict:
     from ..model.learning.report import pulse_report
     from ..model.learning.tasks import held_out, task
 
-    size = QUICK if training.quick else FULL
-    data = load("digits") if training.quick else load("mnist", training.data)
+    data = load(size.data, training.data)
     row, _, rate = training.case.rpartition("@")
     device = _device(row.removeprefix(f"{TUNE}-"))
     network = binary_network(data, size.hidden, training.seed)
@@ -200,38 +218,46 @@ def _cost(found: Results, name: str) -> Difference:
     return paired(_accuracies(found, IDEAL), _accuracies(found, f"{ONLY}-{name}"))
 
 
+def _named(found: Results, kind: str) -> list[str]:
+    """The imperfections that the devices of a kind, WITHOUT or ONLY, were trained for."""
+    return [name for name in IMPERFECTIONS if f"{kind}-{name}" in found]
+
+
 def _findings(found: Results) -> list[Finding]:
-    gains = {name: _gain(found, name) for name in IMPERFECTIONS}
+    gains = {name: _gain(found, name) for name in _named(found, WITHOUT)}
     other = max(GROUPS[1:], key=lambda name: gains[name].mean)
     first = _accuracies(found, f"{WITHOUT}-{DEVICES}")
     claim = paired(first, _accuracies(found, f"{WITHOUT}-{other}"))
     both = paired(_accuracies(found, IDEAL), _accuracies(found, FULL_MODEL))
-    knee = paired(_accuracies(found, LINEAR), _accuracies(found, IDEAL))
-    rows_ = [
+    rows = [
         (f"what removing {DEVICES} variability gains over removing {other}",
          "device-to-device variability is the most detrimental", "R", claim, claim.above(0.0),
          f"holds: more than 0; of {', '.join(GROUPS[1:])}, {other} is what gains most"),
         ("ideal device less full model", "-", "-", both, "", ""),
-        ("linear device less ideal device: what the knee costs", "-", "-", knee, "", ""),
-        *((f"what removing {name} gains", "-", "-", each, "", "") for name, each in gains.items()),
-        *((f"what {name} alone costs the ideal device", "-", "-", _cost(found, name), "", "")
-          for name in IMPERFECTIONS),
     ]  # fmt: skip
+    if LINEAR in found:
+        knee = paired(_accuracies(found, LINEAR), _accuracies(found, IDEAL))
+        rows.append(("linear device less ideal device: what the knee costs", "-", "-", knee, "",
+                     ""))  # fmt: skip
+    rows += [(f"what removing {name} gains", "-", "-", each, "", "")
+             for name, each in gains.items()]  # fmt: skip
+    rows += [(f"what {name} alone costs the ideal device", "-", "-", _cost(found, name), "", "")
+             for name in _named(found, ONLY)]  # fmt: skip
     return [
         each.finding(quantity, published, tag, TED, verdict, meaning)
-        for quantity, published, tag, each, verdict, meaning in rows_
+        for quantity, published, tag, each, verdict, meaning in rows
     ]  # fmt: skip
 
 
 def _table(found: Results) -> Table:
-    made = [(row, spread(_accuracies(found, row))) for row in rows()]
+    made = [(row, spread(_accuracies(found, row))) for row in found]
     title = "Test accuracy in the mean of the last five epochs, %: mean and range over seeds"
     return Table(title, ("device", "accuracy"), made)
 
 
 def _pulses(found: Results) -> Table:
     made = []
-    for row in rows():
+    for row in found:
         layers = [layer for run in found[row] for layer in run["pulses"]["layers"]]
         devices = sum(layer["devices"] for layer in layers)
         updates = sum(layer["updates"] for layer in layers)
@@ -249,7 +275,7 @@ def _pulses(found: Results) -> Table:
 
 def _wear(found: Results, cost: "PulseCost") -> Table:
     made = []
-    for row in rows():
+    for row in found:
         layers = [layer for run in found[row] for layer in run["pulses"]["layers"]]
         pulses = sum(layer["pulses"] - layer["start"] for layer in layers) / len(found[row])
         most = max(layer["most"] for layer in layers)
@@ -270,16 +296,19 @@ def _rates(tuned: Results) -> Table:
 
 def _plot(found: Results):
     figure, axes = plot("Imperfections of weak RESET", "points of percent", "")
-    for offset, (label, color, differ) in enumerate(
-        (("gained without it", "C0", _gain), ("lost with it alone", "C3", _cost))
+    names = _named(found, WITHOUT)
+    for offset, (kind, label, color, differ) in enumerate(
+        ((WITHOUT, "gained without it", "C0", _gain), (ONLY, "lost with it alone", "C3", _cost))
     ):
-        each = [differ(found, name) for name in IMPERFECTIONS]
+        if not (shown := _named(found, kind)):
+            continue
+        each = [differ(found, name) for name in shown]
         middle = np.array([100 * d.mean for d in each])
         low, high = (np.array([100 * d.interval[end] for d in each]) for end in (0, 1))
-        at = np.arange(len(each)) + 0.2 * (2 * offset - 1)
+        at = np.array([names.index(name) for name in shown]) + 0.2 * (2 * offset - 1)
         axes.errorbar(middle, at, xerr=[middle - low, high - middle], fmt=f"{color}o", ms=4,
                       capsize=3, label=label)  # fmt: skip
-    axes.set_yticks(range(len(IMPERFECTIONS)), list(IMPERFECTIONS))
+    axes.set_yticks(range(len(names)), names)
     axes.axvline(0, color="0.6", lw=0.7)
     axes.invert_yaxis()
     axes.legend()
@@ -306,7 +335,7 @@ def _plot_pulses(found: Results):
 
 _SCALED = (
     "**Scaled down: a hidden layer of 1024 neurons where the published network has 3000, and a "
-    "score head in place of the last batch-norm. CIFAR-10 is not run.**"
+    "score head in place of the last batch-norm.**"
 )
 _QUICK = (
     "**This is the quick run: a small network on the 8x8 digits. It shows that the experiment "
@@ -320,7 +349,7 @@ _TEXT = (
     "cycle, the limit of pulses in an update, and their rounding to whole pulses. The two of each "
     "of the first groups are also switched together, and the published claim is about groups. The "
     "ideal device has none of these, but keeps the law of the resistance with its nominal knee: "
-    "beyond 543 pulses a pulse does a twenty-fourth of what it did before. In the linear device "
+    "beyond 543 pulses a pulse does a twenty-fourth of what it did before. In a linear device "
     "pulses never do less; it is ideal otherwise. Every synapse starts with a random number of "
     f"pulses up to {FIRST_PULSES}, so that devices without any spread do not all start as +1.",
     "All devices of one seed see the same mini-batches and have the same random start and, where "
