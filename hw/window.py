@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The windows of a convolution or a pooling, read out of the rows of an image as it comes in.
+
+An image comes position by position, row by row, all channels of a position together. Nothing is
+copied: a window is read tap by tap where its rows lie, as often as planes and groups of neurons
+need it.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from ..model.nodes import Conv, Fill, MaxPool
+from .gearbox import vector_stream
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a convolution or a pooling looks at, in an image of one or two axes.
+
+    Parameters
+    ----------
+    channels : of each position
+    size : positions along each axis
+    kernel, stride, padding : along each axis; padding is the same at both ends
+    fill : what taps outside the image read
+    """
+
+    channels: int
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    fill: Fill = Fill.MINUS
+
+    @classmethod
+    def of(cls, node: Conv | MaxPool, shape: tuple[int, ...]) -> "Window":
+        """The window of a node that takes values of ``shape``, channels first."""
+        channels, *size = shape
+        if isinstance(node, MaxPool):
+            return cls(channels, tuple(size), node.kernel, node.stride, (0,) * len(size))
+        return cls(channels, tuple(size), node.kernel, node.stride, node.padding, node.fill)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Windows along each axis."""
+        axes = zip(self.size, self.kernel, self.stride, self.padding, strict=True)
+        return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
+
+    @property
+    def positions(self) -> int:
+        """Windows of an image."""
+        return math.prod(self.outputs)
+
+    @property
+    def taps(self) -> int:
+        """Positions of a window."""
+        return math.prod(self.kernel)
+
+    @property
+    def order(self) -> np.ndarray:
+        """Elements of a window, in PyTorch's order, as they are read: tap by tap, all channels of
+        each; int (channels * taps,)."""
+        return np.arange(self.channels * self.taps).reshape(self.channels, -1).T.reshape(-1)
+
+    def rows(self) -> "list[Row]":
+        """What each row of windows needs of the rows of the image, see :class:`Row`."""
+        n, k, s, p = (each[0] for each in (self.size, self.kernel, self.stride, self.padding))
+        tops = [index * s - p for index in range(self.outputs[0])]
+        firsts = [max(top, 0) for top in tops]
+        lasts = [min(top + k, n) for top in tops[:-1]] + [n]
+        return [
+            Row(top, max(last, following) - first, following - first)
+            for top, first, last, following in zip(
+                tops, firsts, lasts, [*firsts[1:], n], strict=True
+            )
+        ]
+
+    @property
+    def slots(self) -> int:
+        """Rows of the image that are kept, a power of two: those that a row of windows needs and
+        those that come meanwhile, also where one image follows another."""
+        rows = self.rows()
+        following = zip(rows, [*rows[1:], rows[0]], strict=True)
+        needed = max(row.freed + after.needed for row, after in following)
+        return 1 << (needed - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of windows.
+
+    Parameters
+    ----------
+    top : the image's row of its first taps, negative in the padding
+    needed : rows of the image that must have come, of those not yet given up: those that it looks
+        at, and those that it gives up
+    freed : rows that are given up after it; after an image's last, all that are left
+    """
+
+    top: int
+    needed: int
+    freed: int
+
+
+class WindowBuffer(wiring.Component):
+    """Takes images in, row by row, and shows one tap of one window at a time.
+
+    Writing takes a word a cycle and stops while all rows that fit are needed. A read is a cycle
+    with ``en`` high, and takes the next tap: what it reads is at ``shown`` from the next cycle
+    until after the next read. After the last tap comes the first again, of the same window; the
+    cycle in which ``release`` is high moves to the next window, and a read may go with it.
+
+    Parameters
+    ----------
+    window : its channels come in words, which are the same number for every position
+    bits : of a pixel; 1 for bits, which have only plane 0
+    lanes : pixels of a word; divides the channels
+    by_word : a window is read word by word, all taps of each; else tap by tap, all words of each
+
+    Members
+    -------
+    i : In(stream of words of ``lanes`` pixels)
+    present : Out(1), the whole window is there to be read
+    en, plane : In, the read
+    first, last : Out(1), the read is of the first tap, and of the last
+    done : Out(1), it is the last of the window
+    word : Out, of the read: which of the position's words
+    shown : Out(lanes)
+    inside : Out(1), beside ``shown``: it lies in the image
+    release : In(1)
+    """
+
+    latency = 1
+
+    def __init__(self, window: Window, bits: int, lanes: int, *, by_word: bool = False):
+        if window.channels % lanes:
+            raise ValueError(f"{lanes} lanes do not divide {window.channels} channels")
+        if len(window.size) == 1:  # a single column of rows
+            window = Window(
+                window.channels, (*window.size, 1), (*window.kernel, 1), (*window.stride, 1),
+                (*window.padding, 0), window.fill,
+            )  # fmt: skip
+        self.window = window
+        self.bits = bits
+        self.lanes = lanes
+        self.words = window.channels // lanes
+        self.by_word = by_word
+        super().__init__(
+            {
+                "i": In(vector_stream(bits, lanes)),
+                "present": Out(1),
+                "en": In(1),
+                "plane": In(range(bits)),
+                "first": Out(1),
+                "last": Out(1),
+                "done": Out(1),
+                "word": Out(range(self.words)),
+                "shown": Out(lanes),
+                "inside": Out(1),
+                "release": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        # A row's slot, a column and a word make the address, each with bits of its own. Slots go
+        # round, so a window's rows are the slots from `origin` on; those above the image are
+        # slots of other rows, which are not looked at.
+        m = Module()
+        columns, words = self.window.size[1], self.words
+        slots = self.window.slots
+        word = data.ArrayLayout(self.bits, self.lanes)
+        sizes = words, columns, slots
+        depth = 1 << sum((size - 1).bit_length() for size in sizes)
+        m.submodules.memory = memory = Memory(shape=word, depth=max(depth, 2), init=[])
+        write = memory.write_port()
+        read = memory.read_port()
+
+        held = Signal(range(slots + 1))  # rows that are whole and not given up
+        at = [
+            Signal(range(size), name=f"at_{name}") for size, name in zip(sizes, "wcs", strict=True)
+        ]
+        filled = Signal()
+        m.d.comb += [
+            self.i.ready.eq(held != slots),
+            write.en.eq(self.i.valid & self.i.ready),
+            write.addr.eq(Cat(at)),
+            write.data.eq(self.i.payload),
+            filled.eq(write.en & (at[0] == words - 1) & (at[1] == columns - 1)),
+        ]
+        _walk(m, write.en, at, sizes)
+
+        tap_word, tap_column, tap_row = self._taps(m)
+        left, freed, origin, row_inside = self._position(m, held, tap_row)
+        column = Signal(signed(columns.bit_length() + 2))
+        slot = Signal(range(slots))
+        inside = Signal()
+        plane = Signal.like(self.plane)
+        m.d.sync += held.eq(held + filled - freed)
+        m.d.comb += [
+            column.eq(left + tap_column),
+            slot.eq(origin + tap_row),
+            read.en.eq(self.en),
+            read.addr.eq(Cat(tap_word, column[: len(at[1])], slot)),
+        ]
+        if self.window.padding[1]:
+            m.d.comb += inside.eq(row_inside & (column >= 0) & (column < columns))
+        else:
+            m.d.comb += inside.eq(row_inside)
+        with m.If(self.en):
+            m.d.sync += [plane.eq(self.plane), self.inside.eq(inside)]
+        fill = self.window.fill is Fill.PLUS
+        for lane in range(self.lanes):
+            pixel = read.data[lane]
+            bit = pixel.bit_select(plane, 1) if self.bits > 1 else pixel
+            outside = any(self.window.padding)
+            m.d.comb += self.shown[lane].eq(Mux(self.inside, bit, fill) if outside else bit)
+        return m
+
+    def _taps(self, m: Module) -> tuple[Signal, Signal, Signal]:
+        """Walks through the taps of a window: word, column and row of this read."""
+        rows, columns = self.window.kernel
+        sizes = {"word": self.words, "column": columns, "row": rows}
+        names = ("column", "row", "word") if self.by_word else ("word", "column", "row")
+        at = {name: Signal(range(sizes[name]), name=f"tap_{name}") for name in names}
+        _walk(m, self.en, [at[name] for name in names], [sizes[name] for name in names])
+        first = (at["column"] == 0) & (at["row"] == 0)
+        last = (at["column"] == columns - 1) & (at["row"] == rows - 1)
+        m.d.comb += [
+            self.word.eq(at["word"]),
+            self.first.eq(first),
+            self.last.eq(last),
+            self.done.eq(last & (at["word"] == self.words - 1)),
+        ]
+        return at["word"], at["column"], at["row"]
+
+    def _position(
+        self, m: Module, held: Signal, tap_row: Signal
+    ) -> tuple[Signal, Signal, Signal, Value]:
+        """Walks through the windows of an image: the column of the first taps, rows given up in
+        this cycle, the slot of the first taps, and whether this read's row is in the image."""
+        window, rows = self.window, self.window.rows()
+        (size, columns), (stride, step), (padding, side) = (
+            window.size, window.stride, window.padding
+        )  # fmt: skip
+        outputs, across = window.outputs
+        end = (across - 1) * step - side
+        left = Signal(signed(max(columns, side).bit_length() + 1), init=-side)
+        row = Signal(range(outputs))
+        top = Signal(signed(max(size, padding).bit_length() + 1), init=-padding)
+        slots = window.slots
+        origin = Signal(range(slots), init=-padding % slots)
+        needed = Signal(range(slots + 1), init=rows[0].needed)
+        freed = Signal(range(slots + 1))
+        after = Signal(range(outputs))  # the next row of windows
+        last_row = row == outputs - 1
+        down = Signal()
+        m.d.comb += [
+            self.present.eq(held >= needed),
+            down.eq(self.release & (left == end)),
+            after.eq(Mux(last_row, 0, row + 1)),
+        ]
+        with m.If(self.release):
+            m.d.sync += left.eq(Mux(left == end, -side, left + step))
+        with m.If(down):
+            again = size - rows[-1].top - padding  # slots from the last row's to the next image's
+            m.d.sync += [
+                row.eq(after),
+                top.eq(Mux(last_row, -padding, top + stride)),
+                origin.eq(origin + Mux(last_row, again % slots, stride % slots)),
+            ]
+            m.d.comb += freed.eq(_by_row(m, row, [each.freed for each in rows], "freed"))
+            m.d.sync += needed.eq(_by_row(m, after, [each.needed for each in rows], "needed"))
+        taken = top + tap_row
+        return left, freed, origin, (taken >= 0) & (taken < size) if padding else Value.cast(1)
+
+
+def _walk(m: Module, step: Value, at: list[Signal], sizes) -> None:
+    """Counters that count as one, the first fastest, each from 0 to its size."""
+    carry = step
+    for counter, size in zip(at, sizes, strict=True):
+        last = counter == size - 1
+        with m.If(carry):
+            m.d.sync += counter.eq(Mux(last, 0, counter + 1))
+        carry = carry & last
+
+
+def _by_row(m: Module, row: Signal, values: list[int], name: str) -> Signal:
+    """The value of a row; but a few rows have the same."""
+    most = max(set(values), key=values.count)
+    chosen = Signal(range(max(values) + 1), name=f"{name}_by_row")
+    m.d.comb += chosen.eq(most)
+    with m.Switch(row):
+        for index, value in enumerate(values):
+            if value != most:
+                with m.Case(index):
+                    m.d.comb += chosen.eq(value)
+    return chosen
