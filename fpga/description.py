@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..hw.edges.registers import ADDRESS_BITS
 from ..model import files
-from ..model.reads import ArrayReads, ReadOrder
+from ..model.reads import ArrayReads, ReadOrder, by_position
 from .instrument import Instrument
 
 FORMAT, VERSION = "twincell-board", 2
@@ -114,6 +114,7 @@ class Reads(_Part):
     neurons: int
     by_neuron: bool
     whole: bool
+    channels: int = 0
 
 
 class ResultAt(_Part):
@@ -133,11 +134,13 @@ class ResultAt(_Part):
 
 
 class ImageAt(_Part):
-    """The bytes of an image: pixels one after the other, little-endian."""
+    """The bytes of an image: pixels one after the other, little-endian, in flatten order or, with
+    ``channels``, position by position."""
 
     pixels: int = Field(ge=1)
     pixel_bits: int = Field(ge=1, le=16)
     pixel_bytes: Literal[1, 2]
+    channels: int = Field(default=0, ge=0)
 
 
 class Holds(_Part):
@@ -231,6 +234,7 @@ class Description(_Part):
         top = (1 << self.image.pixel_bits) - 1
         if flat.shape[1] != pixels or (flat.size and not 0 <= flat.min() <= flat.max() <= top):
             raise ValueError(f"An image has {pixels} pixels of 0 to {top}")
+        flat = by_position(flat, self.image.channels)
         octets = flat.astype(f"<u{size}").view(np.uint8).reshape(len(flat), -1)
         padded = np.zeros((len(flat), self.image_words * 4), dtype=np.uint8)
         padded[:, : octets.shape[1]] = octets

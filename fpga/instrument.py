@@ -177,6 +177,7 @@ class Instrument(wiring.Component):
                 "pixels": self.packets.pixels,
                 "pixel_bits": self.packets.pixel_bits,
                 "pixel_bytes": self.packets.pixel_bytes,
+                "channels": self.packets.channels,
             },
             "results": self.layout.as_dict(),
             "capacity": {"slots": self.capacity.slots, "results": self.capacity.results},

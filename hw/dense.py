@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A fully connected layer: words of pixels in, bits of neurons out."""
+"""A fully connected layer, or a convolution: words of pixels in, bits of neurons out."""
 
 from amaranth.hdl import Cat, Module
 from amaranth.lib import wiring
@@ -13,9 +13,10 @@ from .sums import Sums
 
 
 class Dense(wiring.Component):
-    """Computes a :class:`~twincell.model.nodes.Dense` node as its plan says.
+    """Computes a :class:`~twincell.model.nodes.Dense` or a :class:`~twincell.model.nodes.Conv` node
+    as its plan says: each window of a convolution is a vector like those of a dense layer.
 
-    A vector takes ``layer.cycles`` cycles, and vectors follow each other without a bubble. The
+    An image takes ``layer.cycles`` cycles, and images follow each other without a bubble. The
     neurons of a group leave as one beat. A stall at the output stops the layer at the start of a
     later group; a group that was started always completes.
 
@@ -36,7 +37,7 @@ class Dense(wiring.Component):
 
     def __init__(
         self,
-        node: nodes.Dense,
+        node: nodes.Dense | nodes.Conv,
         layer: LayerPlan,
         array: wiring.Component,
         *,
@@ -46,7 +47,8 @@ class Dense(wiring.Component):
         # The sign of sum - T is the decision; T is at most one above the greatest sum.
         most = layer.inputs * layer.plane_weight
         bounds = (-most - 1, most if layer.ternary else 0) if loadable else None
-        self.sums = Sums(layer, array, -node.thresholds[:, 0], halve=False, bounds=bounds)
+        thresholds = node.thresholds.reshape(-1, layer.outputs)  # of variants, or border classes
+        self.sums = Sums(layer, array, -thresholds, halve=False, bounds=bounds)
         members = {"i": self.sums.signature.members["i"], "o": Out(vector_stream(1, layer.neurons))}
         if layer.equal:
             members["variant"] = self.sums.signature.members["variant"]

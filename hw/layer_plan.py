@@ -13,8 +13,9 @@ from enum import StrEnum
 import numpy as np
 
 from ..model.nodes import Weights
-from ..model.reads import ArrayReads
+from ..model.reads import ArrayReads, by_position
 from .gearbox import beats
+from .window import Window
 
 
 class Arrangement(StrEnum):
@@ -26,7 +27,9 @@ class Arrangement(StrEnum):
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """How one dense layer or head is computed.
+    """How one dense layer, convolution or head is computed.
+
+    A convolution is a dense layer of each of its windows, one after the other.
 
     Word line ``group * folds + fold`` holds the synapses of ``neurons`` neurons with ``lanes``
     inputs: with inputs on columns neuron by neuron, with inputs on rows input by input. The last
@@ -46,6 +49,8 @@ class LayerPlan:
     presentations : of an image, the numbers that can be chosen; empty where there are none
     equal : whether presentations are its planes, all of weight 1; else it makes so many passes
     parallel : whether one read serves all planes, see :mod:`~.parallel`
+    channels : where inputs come position by position, those of each; else 0
+    window : of a convolution, whose inputs are those of a window
     """
 
     name: str
@@ -61,6 +66,8 @@ class LayerPlan:
     presentations: tuple[int, ...] = ()
     equal: bool = False
     parallel: bool = False
+    channels: int = 0
+    window: Window | None = None
 
     @property
     def plane_reads(self) -> int:
@@ -126,14 +133,26 @@ class LayerPlan:
         return fewest.cycles_per_group
 
     @property
+    def positions(self) -> int:
+        """Vectors of an image: the windows of a convolution, else one."""
+        return 1 if self.window is None else self.window.positions
+
+    @property
+    def elements(self) -> int:
+        """Elements that come in for an image."""
+        return self.inputs if self.window is None else self.channels * self.window.pixels
+
+    @property
     def reads(self) -> int:
         """Reads an image."""
-        return self.passes * self.groups * self.reads_per_group
+        return self.passes * self.positions * self.groups * self.reads_per_group
 
     @property
     def cycles(self) -> int:
-        """Cycles an image keeps the layer busy."""
-        return self.reads * self.cycles_per_read
+        """Cycles an image keeps the layer busy: those of its reads or, where windows skip much of
+        it, of its words."""
+        words = 0 if self.window is None else self.passes * self.elements // self.lanes
+        return max(self.reads * self.cycles_per_read, words)
 
     @property
     def overhead(self) -> int:
@@ -159,7 +178,7 @@ class LayerPlan:
         """The order in which the array is read."""
         by_neuron = self.arrangement is Arrangement.COLUMNS
         size = (self.inputs, self.outputs, self.lanes, self.neurons)
-        return ArrayReads(self.node, *size, by_neuron, self.parallel)
+        return ArrayReads(self.node, *size, by_neuron, self.parallel, self.channels)
 
     def column(self, neuron: int, lane: int) -> int:
         """The column on which a neuron of the group meets an input of the read."""
@@ -168,9 +187,10 @@ class LayerPlan:
         return lane * self.neurons + neuron
 
     def word_lines(self, synapses: np.ndarray) -> np.ndarray:
-        """Bits (outputs, inputs) laid out as (rows, columns); unused cells are 0."""
+        """Bits (outputs, *inputs) laid out as (rows, columns); unused cells are 0."""
         padded = np.zeros((self.groups * self.neurons, self.folds * self.lanes), dtype=np.uint8)
-        padded[: self.outputs, : self.inputs] = synapses
+        flat = np.reshape(synapses, (self.outputs, self.inputs))
+        padded[: self.outputs, : self.inputs] = by_position(flat, self.channels)
         tiles = padded.reshape(self.groups, self.neurons, self.folds, self.lanes)
         by_column = self.arrangement is Arrangement.COLUMNS
         order = (0, 2, 1, 3) if by_column else (0, 2, 3, 1)

@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from ..model.errors import ErrorMap
 from ..model.generators import start_of_image
 from ..model.graph import Graph
-from ..model.nodes import Dense, Head
+from ..model.nodes import Conv, Dense, Head, MaxPool
 from ..model.planes import Stochastic
 from ..model.stochastic import start_register
 from .arrays import settings
@@ -23,16 +23,18 @@ from .head import Head as HeadLayer
 from .head import beat_layout
 from .layer_plan import LayerPlan
 from .loading import WORD, Loadable, load_stream
-from .plan import Plan
+from .plan import Plan, PoolPlan
+from .pool import Pool
 from .stochastic import Chosen, Presenter
 
-ArrayFactory = Callable[[Dense | Head, LayerPlan], wiring.Component]
+ArrayFactory = Callable[[Dense | Conv | Head, LayerPlan], wiring.Component]
 
 
 class Network(wiring.Component):
     """A graph as hardware, as its plan says.
 
-    An image is ``plan.input_beats`` beats of pixels and becomes the beats of scores of its head.
+    An image is ``plan.input_beats`` beats of pixels, in PyTorch's order or, with ``plan.channels``,
+    position by position; it becomes the beats of scores of its head.
     In steady state an image takes ``plan.cycles_per_image`` cycles; stalls on either side lose
     nothing. A stochastic image is shown in as many presentations as were loaded, of those that the
     plan can choose from; from reset on, in the first number of these.
@@ -71,7 +73,7 @@ class Network(wiring.Component):
         nodes = [_of_variants(graph, plan, layer) for layer in plan.layers]
         shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
         found = [getattr(node, "weights", None) for node in nodes]
-        if [None if w is None else w.sign.shape for w in found] != shapes:
+        if [None if w is None else (w.outputs, w.fan_in) for w in found] != shapes:
             raise ValueError(f"The plan of {plan.network!r} was not made for {graph.name!r}")
         self.graph = graph
         self.plan = plan
@@ -86,6 +88,7 @@ class Network(wiring.Component):
         *hidden, head = zip(nodes, plan.layers, self.arrays, strict=True)
         self.layers = [DenseLayer(*each, loadable=loadable) for each in hidden]
         self.head = HeadLayer(*head, loadable=loadable)
+        self.pools = [_pool(graph, each) for each in plan.pools]
         self.loadable = loadable
         components = zip(plan.layers, [*self.layers, self.head], strict=True)
         self.loadables: list[Loadable] = [
@@ -118,18 +121,22 @@ class Network(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform):
-        # pixels -> [presenter] -> [gearbox -> layer] ... -> [gearbox -> head] -> scores
+        # pixels -> [presenter] -> [gearbox -> layer or pool] ... -> [gearbox -> head] -> scores
         m = Module()
         source, size = flipped(self.i), self.plan.pixels_per_beat
         if self.presenter is not None:
             source = self._present(m, source)
-        for layer, component in zip(self.plan.layers, [*self.layers, self.head], strict=True):
-            gearbox = Gearbox(layer.pixel_bits, layer.inputs, size, layer.lanes)
-            m.submodules[f"{layer.name}_words"] = gearbox
-            m.submodules[layer.name] = component
+        for stage, component in self._stages():
+            if isinstance(stage, PoolPlan):
+                bits, taken, given = 1, stage.size, stage.size
+            else:
+                bits, taken, given = stage.pixel_bits, stage.lanes, stage.neurons
+            gearbox = Gearbox(bits, stage.elements, size, taken)
+            m.submodules[f"{stage.name}_words"] = gearbox
+            m.submodules[stage.name] = component
             connect(m, source, gearbox.i)
             connect(m, gearbox.o, component.i)
-            source, size = component.o, layer.neurons
+            source, size = component.o, given
         connect(m, source, flipped(self.o))
         if self.loadables:
             readies = [each.connect(m, self.load, k) for k, each in enumerate(self.loadables)]
@@ -150,6 +157,12 @@ class Network(wiring.Component):
                 connect(m, getattr(self.wear, f"ask{index}"), array.i_wear)
                 connect(m, array.o_wear, getattr(self.wear, f"answer{index}"))
         return m
+
+    def _stages(self) -> list[tuple[LayerPlan | PoolPlan, wiring.Component]]:
+        """Layers and poolings in order, each with its component."""
+        layers = zip(self.plan.layers, [*self.layers, self.head], strict=True)
+        every = [*layers, *zip(self.plan.pools, self.pools, strict=True)]
+        return sorted(every, key=lambda stage: stage[0].node)
 
     def _present(self, m: Module, source):
         """What the first layer is shown; all that depends on presentations sees their number."""
@@ -220,6 +233,8 @@ class Network(wiring.Component):
             "output_beats": head.groups,
             "planned_cycles_per_image": plan.cycles_per_image,
         }
+        if plan.channels:
+            about["channels"] = plan.channels
         if plan.presentations:
             about["presentations"] = {
                 str(count): cycles for count, cycles in plan.cycles_by_presentations.items()
@@ -244,6 +259,12 @@ def _of_variants(graph: Graph, plan: Plan, layer: LayerPlan):
     return replace(node, thresholds=node.thresholds[variants])
 
 
-def digital_array(node: Dense | Head, layer: LayerPlan) -> DigitalArray:
+def _pool(graph: Graph, plan: PoolPlan) -> Pool:
+    node = graph.nodes[plan.node]
+    assert isinstance(node, MaxPool)
+    return Pool(node, plan.window, plan.size)
+
+
+def digital_array(node: Dense | Conv | Head, layer: LayerPlan) -> DigitalArray:
     """A digital memory that holds the weights of a layer."""
     return DigitalArray(*layer.contents(node.weights))

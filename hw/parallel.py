@@ -11,6 +11,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..model.nodes import Fill
 from .counts import Counts
 from .layer_plan import LayerPlan
 from .popcount import add_up
@@ -172,11 +173,12 @@ class ParallelCounts(Counts):
         ]
         # A column that is not enabled is not active either. Lanes always enabled need no gate.
         padded = layer.folds * layer.lanes - layer.inputs
+        absent = layer.window is not None and layer.window.fill is Fill.ABSENT
         terms, doubled = [], []
         for lane in range(layer.lanes):
             product = ~(self.i.pixels[lane] ^ agree[lane].replicate(layer.planes))
             mask = active[lane].replicate(layer.planes)
-            gated = layer.ternary or lane >= layer.lanes - padded
+            gated = layer.ternary or absent or lane >= layer.lanes - padded
             terms.append(product & mask if gated else product)
             doubled.append(product | ~mask)
         return terms + doubled * layer.ternary

@@ -4,7 +4,8 @@
 A layer of ``n`` inputs and ``m`` outputs reads its array once in ``cycles_per_read`` cycles. A read
 covers ``lanes`` inputs of ``neurons`` neurons, so a vector takes
 ``planes * ceil(n / lanes) * ceil(m / neurons)`` reads. Layers work on successive images at the same
-time, so an image takes as many cycles as the slowest layer.
+time, so an image takes as many cycles as the slowest layer. A convolution is read for each of its
+windows, tap by tap, and ``lanes`` are channels of a tap.
 
 A stochastic image is shown in presentations, whose number is chosen at run time. Added up in the
 first layer they are its planes; added up at the output, every layer reads its array once more for
@@ -20,11 +21,12 @@ from enum import StrEnum
 from functools import cached_property
 
 from ..model.graph import Graph
-from ..model.nodes import Dense, Flatten, Head
+from ..model.nodes import Conv, Flatten, Head, MaxPool
 from ..model.planes import Stochastic
 from ..model.reads import ReadOrder
 from .gearbox import beats
 from .layer_plan import Arrangement, LayerPlan
+from .window import Window
 
 DEFAULT_LANES = 512
 MAX_LANES = 1 << 16  # of one layer
@@ -95,6 +97,35 @@ def _positive(value: object) -> bool:
 
 
 @dataclass(frozen=True)
+class PoolPlan:
+    """How a max-pooling is computed.
+
+    Parameters
+    ----------
+    name : of the component
+    node : index in the graph
+    window : of the node
+    size : channels of a cycle, which divide those of a position
+    """
+
+    name: str
+    node: int
+    window: Window
+    size: int = 1
+
+    @property
+    def elements(self) -> int:
+        """Elements that come in for an image."""
+        return self.window.channels * self.window.pixels
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of an image: of its taps or, where windows skip much of it, of its words."""
+        each = max(self.window.positions * self.window.taps, self.window.pixels)
+        return each * self.window.channels // self.size
+
+
+@dataclass(frozen=True)
 class Plan:
     """How a graph is computed.
 
@@ -105,6 +136,8 @@ class Plan:
     pixels, pixel_bits : of an image
     pixels_per_beat : pixels of a beat of the input stream
     presentations : of an image, the numbers that can be chosen; empty unless it is stochastic
+    pools : max-poolings between the layers
+    channels : where pixels come position by position, those of each; 0 where they come in order
     """
 
     network: str
@@ -113,6 +146,8 @@ class Plan:
     pixel_bits: int
     pixels_per_beat: int
     presentations: tuple[int, ...] = ()
+    pools: tuple[PoolPlan, ...] = ()
+    channels: int = 0
 
     def shown(self, presentations: int | None) -> "Plan":
         """The plan as it works with a number of presentations, ``None`` for the first of those that
@@ -138,7 +173,12 @@ class Plan:
     def cycles_per_image(self) -> int:
         """Cycles between images in steady state: those of the slowest layer. Showing an image takes
         no longer."""
-        return max(layer.cycles for layer in self.layers)
+        return max(stage.cycles for stage in self.stages)
+
+    @property
+    def stages(self) -> list[LayerPlan | PoolPlan]:
+        """Layers and poolings in order."""
+        return sorted([*self.layers, *self.pools], key=lambda stage: stage.node)
 
     @property
     def cycles_by_presentations(self) -> dict[int, int]:
@@ -168,8 +208,7 @@ class Plan:
 def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     """The plan of ``graph`` within ``budget`` (default: DEFAULT_LANES lanes).
 
-    Raises :class:`PlanError` when the graph has a node without hardware, or when the budget does
-    not fit.
+    Raises :class:`PlanError` when a node has no hardware, or when the budget does not fit.
     """
     budget = budget or Budget(lanes=DEFAULT_LANES)
     if budget.lanes is None and budget.images_per_second is None:
@@ -179,27 +218,46 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
         layers = _fastest(menus, budget.lanes or DEFAULT_LANES)
     else:
         layers = _smallest(menus, budget)
+    pools = _pools(graph, layers, budget)
     planes, pixels = graph.input.planes, graph.values[0].size
     counts = planes.presentations if isinstance(planes, Stochastic) else ()
     # Each presentation takes all beats of the image.
     most = min(
         max(layer.shown(count).cycles for layer in layers) // count for count in counts or (1,)
     )
-    # Beats of a size that divides the first layer's words need no odd gearbox.
-    sizes = [size for size in _divisors(layers[0].lanes) if beats(pixels, size) <= most]
-    return Plan(graph.name, tuple(layers), pixels, planes.bits, min(sizes), counts)
+    # Beats of a size that divides the first stage's words need no odd gearbox.
+    first = min([*layers, *pools], key=lambda stage: stage.node)
+    word = first.size if isinstance(first, PoolPlan) else first.lanes
+    sizes = [size for size in _divisors(word) if beats(pixels, size) <= most]
+    spatial = isinstance(first, PoolPlan) or first.window is not None
+    channels = graph.input.shape[0] if spatial else 0
+    if counts and channels > 1:  # whose random numbers come in another order than its pixels
+        raise PlanError(f"{graph.name}: a stochastic image of {channels} channels has no hardware")
+    return Plan(graph.name, tuple(layers), pixels, planes.bits, min(sizes), counts, pools, channels)
 
 
 def _layers(graph: Graph) -> Iterator[LayerPlan]:
     """Each layer on a single lane; raises PlanError for what has no hardware."""
+    channels = 0  # of what comes position by position
     for index, node, value, _ in graph.steps():
         match node:
-            case Flatten():
+            case Flatten() | MaxPool():
+                if isinstance(node, MaxPool):
+                    channels = value.shape[0]
                 continue
-            case Dense() | Head():
+            case _:
                 weights, planes = node.weights, value.planes
                 equal = isinstance(planes, Stochastic) and not planes.repeated
                 shown = graph.input.planes.presentations if equal or graph.repeated else ()
+                window = None
+                if isinstance(node, Conv):
+                    if equal:
+                        where = f"{graph.name}: node {index} (Conv)"
+                        raise PlanError(
+                            f"{where} has no hardware that adds up presentations; accumulate them "
+                            "at the output"
+                        )
+                    window, channels = Window.of(node, value.shape), value.shape[0]
                 yield LayerPlan(
                     name="head" if isinstance(node, Head) else f"layer{index}",
                     node=index,
@@ -211,10 +269,27 @@ def _layers(graph: Graph) -> Iterator[LayerPlan]:
                     neurons=1,
                     presentations=shown,
                     equal=equal,
+                    channels=channels,
+                    window=window,
                 )
-            case _:
-                where = f"{graph.name}: node {index} ({type(node).__name__})"
-                raise PlanError(f"{where} has no hardware; Dense, Flatten and Head do")
+                channels = weights.outputs if isinstance(node, Conv) else 0
+
+
+def _pools(graph: Graph, layers: list[LayerPlan], budget: Budget) -> tuple[PoolPlan, ...]:
+    """Each pooling, as small as it can be to keep pace with the layers, or with the budget's rate;
+    raises PlanError where it cannot keep pace with the rate."""
+    cycles = max(layer.cycles for layer in layers)
+    if budget.images_per_second is not None:
+        cycles, wanted = _wanted(budget)
+    found = []
+    for index, node, value, _ in graph.steps():
+        if isinstance(node, MaxPool):
+            one = PoolPlan(f"pool{index}", index, Window.of(node, value.shape))
+            sizes = [replace(one, size=size) for size in _divisors(value.shape[0])]
+            found.append(next((each for each in sizes if each.cycles <= cycles), sizes[-1]))
+            if budget.images_per_second is not None and found[-1].cycles > cycles:
+                raise PlanError(f"{wanted}, but {one.name} takes at least {found[-1].cycles}")
+    return tuple(found)
 
 
 def _arranged(layers: list[LayerPlan], budget: Budget) -> list[LayerPlan]:
@@ -244,7 +319,10 @@ def _foldings(layer: LayerPlan) -> list[LayerPlan]:
 
     With inputs on rows, all outputs are side by side before a read covers a second input.
     """
-    pairs = itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
+    if layer.window is None:
+        pairs = itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
+    else:  # words of channels, and beats that are as many for every window
+        pairs = itertools.product(_divisors(layer.channels), _divisors(layer.outputs))
     by_rows = layer.arrangement is Arrangement.ROWS
     every = [
         replace(layer, lanes=lanes, neurons=neurons)
@@ -282,10 +360,7 @@ def _fastest(menus: list[list[LayerPlan]], lanes: int) -> list[LayerPlan]:
 
 def _smallest(menus: list[list[LayerPlan]], budget: Budget) -> list[LayerPlan]:
     """The smallest foldings that reach the budget's rate."""
-    rate = budget.images_per_second or 0.0
-    cycles = math.floor(min(budget.clock / rate, MAX_CYCLES))
-    clock = f"{budget.clock / 1e6:g} MHz"
-    wanted = f"{rate:g} images per second at {clock} leave {cycles} cycles an image"
+    cycles, wanted = _wanted(budget)
     layers = []
     for menu in menus:
         folding = _within(menu, cycles)
@@ -298,6 +373,14 @@ def _smallest(menus: list[list[LayerPlan]], budget: Budget) -> list[LayerPlan]:
     if budget.lanes is not None and lanes > budget.lanes:
         raise PlanError(f"{wanted} and so take {lanes} lanes, more than the {budget.lanes} allowed")
     return layers
+
+
+def _wanted(budget: Budget) -> tuple[int, str]:
+    """Cycles of an image at the budget's rate, and a message's beginning that says so."""
+    rate = budget.images_per_second or 0.0
+    cycles = math.floor(min(budget.clock / rate, MAX_CYCLES))
+    clock = f"{budget.clock / 1e6:g} MHz"
+    return cycles, f"{rate:g} images per second at {clock} leave {cycles} cycles an image"
 
 
 def _divisors(n: int) -> list[int]:

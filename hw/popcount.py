@@ -181,7 +181,10 @@ class XnorPopcount(wiring.Component):
                 parity.eq(total ^ self._agree(signs[0], inputs[0])),
                 result.eq(parity ^ self._agree(signs[1], inputs[1])),
             ]
-            differ, after, sign, given = _cut(m, [parity, result, signs[0], inputs[0]])
+            differ = _registered(m, parity)
+            # Of two lanes the parity is the sum: a register for both.
+            after = differ if isinstance(signs[1], Const) else _registered(m, result)
+            sign, given = _cut(m, [signs[0], inputs[0]])
             kept = ~after
         else:
             parity = Signal(self.slices, name=f"parity{step}")

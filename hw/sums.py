@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The heart of a layer: reads of an array become sums of neurons."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from ..model.nodes import Fill
 from .accumulator import Accumulator, range_shape
 from .counts import counts_for
 from .gearbox import vector_stream
@@ -17,6 +19,7 @@ from .loading import Loadable, Target
 from .parallel import Held, ParallelCounts
 from .planes import PlaneBuffer
 from .stochastic import chosen
+from .window import Borders, WindowBuffer
 
 
 class Reads(wiring.Component):
@@ -24,7 +27,7 @@ class Reads(wiring.Component):
 
     Planes go from the most significant to plane 0, and those of equal weight from the first to the
     last. A cycle with ``step`` moves to the next read, and from the last to the first of the next
-    image.
+    vector.
 
     Members
     -------
@@ -34,7 +37,7 @@ class Reads(wiring.Component):
     word : Out, of planes of equal weight: which of the words of all planes this read takes
     row : Out, the word line of this read
     first_fold, last_fold, first, last : Out(1), of a plane; of a group
-    done : Out(1), this read is the image's last
+    done : Out(1), this read is the vector's last
     """
 
     def __init__(self, layer: LayerPlan):
@@ -98,7 +101,7 @@ class Sums(wiring.Component):
     layer : the plan
     array : a component of ``ArraySignature(layer.rows, layer.columns)``
     constants : int (variants, outputs), added to each neuron's sum: a vector for each of
-        ``layer.presentations`` when they are planes, else one
+        ``layer.presentations`` when they are planes, or for each border class of a window, else one
     halve : leave out the last doubling, as :class:`~.accumulator.Accumulator` does, so that
         ``rest`` holds the lowest bit of twice the sum plus the constant
     bounds : least and greatest constant that may be loaded at run time; ``None`` for fixed ones
@@ -131,7 +134,9 @@ class Sums(wiring.Component):
         self.counts = ParallelCounts(layer) if layer.parallel else counts_for(array, layer)
         self.doublings = (0 if layer.equal else layer.plane_reads - 1) + halve
         variants = layer.presentations if layer.equal else (1,)
-        self.constants = np.zeros((len(variants), layer.groups * layer.neurons), dtype=np.int64)
+        borders = 1 if layer.window is None else int(layer.window.classes.max()) + 1
+        sets = len(variants) * borders
+        self.constants = np.zeros((sets, layer.groups * layer.neurons), dtype=np.int64)
         self.constants[:, : layer.outputs] = constants
         weight = layer.plane_weight
         most = layer.inputs * weight
@@ -169,7 +174,7 @@ class Sums(wiring.Component):
 
     @property
     def groups(self) -> int:
-        """Groups of constants: those of all variants."""
+        """Groups of constants: those of all variants and border classes."""
         return len(self.constants) * self.layer.groups
 
     @property
@@ -209,7 +214,7 @@ class Sums(wiring.Component):
     def _issue(self, m: Module) -> None:
         """Buffer and counters: one read a cycle to the array."""
         layer, array = self.layer, self.array
-        m.submodules.buffer = buffer = plane_buffer(layer)
+        m.submodules.buffer = buffer = input_buffer(layer)
         m.submodules.reads = reads = Reads(layer)
         m.d.comb += [
             buffer.i.valid.eq(self.i.valid),
@@ -224,7 +229,9 @@ class Sums(wiring.Component):
                 buffer.fold.eq(reads.word),
             ]
         else:
-            m.d.comb += [buffer.fold.eq(reads.fold), buffer.plane.eq(reads.plane)]
+            m.d.comb += buffer.plane.eq(reads.plane)
+            if layer.window is None:  # else the taps come in their order
+                m.d.comb += buffer.fold.eq(reads.fold)
 
         advance = Signal()
         issue = Signal()
@@ -246,7 +253,7 @@ class Sums(wiring.Component):
         whole = C((1 << layer.lanes) - 1, layer.lanes)
         enable = Signal(layer.lanes)
         m.d.comb += [
-            enable.eq(Mux(tail, whole >> unused, whole) if unused else whole),
+            enable.eq(self._enable(buffer, Mux(tail, whole >> unused, whole) if unused else whole)),
             array.i.payload.inputs.eq(self._spread(whole if layer.parallel else buffer.shown)),
             array.i.payload.enable.eq(self._spread(enable)),
             array.o.ready.eq(1),
@@ -260,6 +267,11 @@ class Sums(wiring.Component):
                 held.give.eq(array.o.valid),
                 self.counts.i.pixels.eq(held.o),
             ]
+
+    def _enable(self, buffer: wiring.Component, lanes: Value) -> Value:
+        """The lanes that count: none of a tap that is absent."""
+        absent = self.layer.window is not None and self.layer.window.fill is Fill.ABSENT
+        return Mux(buffer.inside, lanes, 0) if absent else lanes
 
     def _spread(self, lanes: Value) -> Value:
         """A bit for each input of a read, laid out on the columns."""
@@ -280,8 +292,9 @@ class Sums(wiring.Component):
             m.d.sync += stages[-1].eq(stages[-2])
         return stages
 
-    def _constants(self, m: Module, group: Value) -> data.View:
-        """The memory of the constants: those of a group, in the cycle after it is asked for."""
+    def _constants(self, m: Module, group: Value, done: Value) -> data.View:
+        """The memory of the constants: those of a group, in the cycle after it is asked for.
+        ``done`` is high with the last read of a vector."""
         layer = self.layer
         m.submodules.constants = memory = Memory(
             shape=data.ArrayLayout(self.constant_shape, layer.neurons),
@@ -305,6 +318,9 @@ class Sums(wiring.Component):
         if layer.equal:
             firsts = [variant * layer.groups for variant in range(len(layer.presentations))]
             m.d.comb += read.addr.eq(group + chosen(self.variant, firsts))
+        elif self.groups > layer.groups:
+            m.submodules.borders = borders = Borders(layer.window, layer.groups)
+            m.d.comb += [borders.step.eq(done), read.addr.eq(group + borders.base)]
         return read.data
 
     @property
@@ -323,7 +339,7 @@ class Sums(wiring.Component):
         if layer.equal:
             m.d.comb += returns.top.eq(self.top)
             double = C(0, 1)
-        constant = self._constants(m, returns.group)
+        constant = self._constants(m, returns.group, returns.step & returns.done)
         for stage in range(self._ahead):
             first, double = _later(m, first, "first"), _later(m, double, "double")
             last = _later(m, last, "last")
@@ -353,8 +369,13 @@ class Sums(wiring.Component):
                 m.d.comb += self.rests[neuron].eq(accumulator.rest[-1])
 
 
-def plane_buffer(layer: LayerPlan) -> PlaneBuffer:
+def input_buffer(layer: LayerPlan) -> PlaneBuffer | WindowBuffer:
     """The buffer of a layer's input."""
+    if layer.window is not None:
+        if layer.parallel:  # the bits of a pixel are all shown, as so many channels
+            window = replace(layer.window, channels=layer.channels * layer.planes)
+            return WindowBuffer(window, 1, layer.lanes * layer.planes)
+        return WindowBuffer(layer.window, layer.planes, layer.lanes)
     if layer.equal:
         words = layer.planes * layer.folds
         return PlaneBuffer(1, layer.lanes, words, variable=True)

@@ -15,7 +15,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..model.nodes import Conv, Fill, MaxPool
+from ..model.nodes import Conv, Fill, MaxPool, present_taps
 from .gearbox import vector_stream
 
 
@@ -63,10 +63,17 @@ class Window:
         return math.prod(self.kernel)
 
     @property
-    def order(self) -> np.ndarray:
-        """Elements of a window, in PyTorch's order, as they are read: tap by tap, all channels of
-        each; int (channels * taps,)."""
-        return np.arange(self.channels * self.taps).reshape(self.channels, -1).T.reshape(-1)
+    def pixels(self) -> int:
+        """Positions of an image."""
+        return math.prod(self.size)
+
+    @property
+    def classes(self) -> np.ndarray:
+        """The border class of each window, see :meth:`~twincell.model.nodes.Conv.present_taps`:
+        int (rows, columns); 0 for all unless taps outside are absent."""
+        axes = (self.size, self.kernel, self.stride, self.padding)
+        _, classes = present_taps(*axes, self.fill)
+        return classes.reshape(self.outputs[0], -1)
 
     def rows(self) -> "list[Row]":
         """What each row of windows needs of the rows of the image, see :class:`Row`."""
@@ -278,6 +285,44 @@ class WindowBuffer(wiring.Component):
             m.d.sync += needed.eq(_by_row(m, after, [each.needed for each in rows], "needed"))
         taken = top + tap_row
         return left, freed, origin, (taken >= 0) & (taken < size) if padding else Value.cast(1)
+
+
+class Borders(wiring.Component):
+    """Walks through the windows of an image: where in a memory each one's constants begin.
+
+    Parameters
+    ----------
+    window : whose border classes have constants of their own
+    rows : of the memory, for each class
+
+    Members
+    -------
+    step : In(1), to the next window, and from the last to the first of the next image
+    base : Out, the first row of this window's class
+    """
+
+    def __init__(self, window: Window, rows: int):
+        self.classes = window.classes
+        self.rows = rows
+        super().__init__({"step": In(1), "base": Out(range(int(self.classes.max()) * rows + 1))})
+
+    def elaborate(self, platform):
+        # A class is one of its row, which counts the more, and one of its column.
+        m = Module()
+        down, across = self.classes.shape
+        row, column = Signal(range(down)), Signal(range(across))
+        after = [Signal.like(row), Signal.like(column)]
+        end = column == across - 1
+        m.d.comb += [
+            after[0].eq(Mux(end, Mux(row == down - 1, 0, row + 1), row)),
+            after[1].eq(Mux(end, 0, column + 1)),
+        ]
+        rows = (self.classes[:, 0] * self.rows).tolist()
+        columns = (self.classes[0] * self.rows).tolist()
+        base = _by_row(m, after[0], rows, "row") + _by_row(m, after[1], columns, "column")
+        with m.If(self.step):
+            m.d.sync += [row.eq(after[0]), column.eq(after[1]), self.base.eq(base)]
+        return m
 
 
 def _walk(m: Module, step: Value, at: list[Signal], sizes) -> None:

@@ -17,7 +17,7 @@ from . import kernels, stochastic
 from .errors import ErrorMap
 from .graph import Graph, Value
 from .nodes import Conv, Dense, Flatten, Head, MaxPool
-from .packed_layer import Layer, Noise, windows
+from .packed_layer import Layer, windows
 from .packing import pack, unpack, words
 from .planes import Binary, FixedPoint
 from .reads import ReadOrder
@@ -93,7 +93,7 @@ class Interpreter:
         for index, layer in errors.layers.items():
             layers[index] = layers[index].sensed(layer)
             if layer.rate:
-                layers[index].noise = Noise(layer, order.array(index))
+                layers[index] = layers[index].with_noise(layer, order.array(index))
         return layers
 
     def shown(
@@ -177,7 +177,7 @@ class Interpreter:
                     flow = _pool(node, flow)
                     continue
                 case Conv():
-                    flow = self._layers[index].convolve(flow, weights, variant)
+                    flow = self._layers[index].convolve(flow, weights, variant, image, passes)
                 case Dense():
                     rows = _packed(flow, value)
                     flow = self._layers[index].fire(rows, weights, variant, image, passes)

@@ -39,7 +39,8 @@ def _decode(positions, count, order, bits, columns, steps, places):
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def _correct(
-    places, count, first, groups, rows, plane_weights, planes, sign, active, ternary, reads, totals
+    places, count, first, groups, rows, plane_weights, planes, sign, active, ternary, present,
+    classes, reads, totals,
 ):  # fmt: skip
     """Adds to ``totals``, from row ``first`` on, what flipped bits change; returns how many are of
     columns in use. Neurons beyond those of all groups are of the next row."""
@@ -54,10 +55,13 @@ def _correct(
             row += 1
         if source >= inputs or neuron >= outputs:
             continue
-        flips += 1
         # Unsigned, since numba would look for indices counted from the end.
         neuron, source = np.uint64(neuron), np.uint64(source)
         word, place = source >> np.uint64(6), source & np.uint64(63)
+        border = np.uint64(classes[row % len(classes)])
+        if not present[border, word] >> place & np.uint64(1):
+            continue
+        flips += 1
         tile, output = neuron >> np.uint64(6), neuron & np.uint64(63)
         stored = np.int64(sign[tile, word, output] >> place & np.uint64(1))
         lit = np.int64(active[tile, word, output] >> place & np.uint64(1))
@@ -79,13 +83,15 @@ def _correct(
 
 @njit(cache=True, nogil=True, boundscheck=False)
 def read_errors(
-    rows, plane_weights, planes, sign, active, ternary, starts, table, reads, totals
+    rows, plane_weights, planes, sign, active, ternary, present, classes, starts, table, reads,
+    totals,
 ):  # fmt: skip
     """Adds to ``totals`` what the read errors of each image change; returns how many bits flip.
 
     Parameters
     ----------
-    rows, plane_weights, sign, active : as in :func:`~.kernels.fire`
+    rows, plane_weights, sign, active, present, classes : as in :func:`~.kernels.fire`, inputs in
+        the order in which they are read
     planes : int64 (planes,), in the order in which they are read
     ternary : whether a column latches two bits
     starts : uint64 (images, 3), the generator's registers for each image, which has as many rows as
@@ -114,6 +120,6 @@ def read_errors(
             _decode(positions, count, reads, bits, columns, steps, places)
             flips += _correct(
                 places, count, image * passes, groups, rows, plane_weights, planes, sign, active,
-                ternary, reads, totals,
+                ternary, present, classes, reads, totals,
             )  # fmt: skip
     return flips

@@ -148,30 +148,42 @@ class Conv:
         )
 
     def present_taps(self, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Which taps lie inside the image, for each border class.
-
-        Returns the taps, bool (classes, *kernel), and the class of each output position, int
-        (*output size). Classes are numbered in the order in which positions first meet them, row
-        by row. Without absent taps there is one class, in which all count.
-        """
-        outputs = self.output_size(size)
-        if self.fill is not Fill.ABSENT:
-            return np.ones((1, *self.kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
-        # Tap sets of a position are products of those of its axes, and so are the classes.
-        axes = zip(size, self.padding, self.kernel, self.stride, outputs, strict=True)
-        taps, classes = np.ones((1,), dtype=bool), np.zeros((), dtype=np.int64)
-        for n, p, k, s, m in axes:
-            tap = np.arange(m)[:, None] * s - p + np.arange(k)
-            along, position = _in_order((tap >= 0) & (tap < n))
-            shape = (len(taps) * len(along), *taps.shape[1:], k)
-            one = along.reshape(1, len(along), *(1,) * (taps.ndim - 1), k)
-            taps = (taps[:, None, ..., None] & one).reshape(shape)
-            classes = classes[..., None] * len(along) + position
-        return taps, classes
+        """Which taps lie inside the image, for each border class, see :func:`present_taps`."""
+        return present_taps(size, self.kernel, self.stride, self.padding, self.fill)
 
     def border_classes(self, size: tuple[int, ...]) -> int:
         """How many sets of present taps occur for an input of ``size``."""
         return len(self.present_taps(size)[0])
+
+
+def present_taps(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    fill: Fill,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which taps of a window lie inside the image, for each border class.
+
+    Returns the taps, bool (classes, *kernel), and the class of each output position, int
+    (*output size). Classes are numbered in the order in which positions first meet them, row by
+    row: all of an axis's classes for each of the axis before. Without absent taps there is one
+    class, in which all count.
+    """
+    axes = list(zip(size, kernel, stride, padding, strict=True))
+    outputs = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
+    if fill is not Fill.ABSENT:
+        return np.ones((1, *kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
+    # Tap sets of a position are products of those of its axes, and so are the classes.
+    taps, classes = np.ones((1,), dtype=bool), np.zeros((), dtype=np.int64)
+    for (n, k, s, p), m in zip(axes, outputs, strict=True):
+        tap = np.arange(m)[:, None] * s - p + np.arange(k)
+        along, position = _in_order((tap >= 0) & (tap < n))
+        shape = (len(taps) * len(along), *taps.shape[1:], k)
+        one = along.reshape(1, len(along), *(1,) * (taps.ndim - 1), k)
+        taps = (taps[:, None, ..., None] & one).reshape(shape)
+        classes = classes[..., None] * len(along) + position
+    return taps, classes
 
 
 def _in_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

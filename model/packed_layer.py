@@ -29,9 +29,17 @@ def windows(bits: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...]) 
 
 
 class Noise:
-    """Read errors of one array."""
+    """Read errors of one array, and its layer in the order in which it is read."""
 
-    def __init__(self, errors: LayerErrors, reads: ArrayReads):
+    def __init__(self, errors: LayerErrors, reads: ArrayReads, layer: "Layer"):
+        self.sources = reads.sources if reads.channels else None
+        self.sign, self.active, self.present = layer.sign, layer.active, layer.present
+        if self.sources is not None:
+            self.sign, self.active = (
+                _tiles(_untiled(tiles, reads.inputs)[:, self.sources])
+                for tiles in (layer.sign, layer.active)
+            )
+            self.present = pack(layer.taps[:, self.sources])
         self.start = errors.start
         self.table = gap_table(errors.rate)
         self.reads = (
@@ -102,6 +110,12 @@ class Layer:
         """Greatest sum less threshold, int64 (classes, outputs)."""
         return self.counting * total - self.node.thresholds[variant]
 
+    def with_noise(self, errors: LayerErrors, reads: ArrayReads) -> "Layer":
+        """The layer, sensed with these errors, with their read errors as well."""
+        other = copy.copy(self)
+        other.noise = Noise(errors, reads, self)
+        return other
+
     def _doubled(
         self, rows: np.ndarray, plane_weights: np.ndarray, image: int, passes: int
     ) -> np.ndarray:
@@ -112,21 +126,25 @@ class Layer:
         ternary = self.node.weights.ternary
         if ternary:
             totals *= 2
-        if self.noise is not None:
+        if (noise := self.noise) is not None:
             planes = plane_order(tuple(plane_weights))
+            if noise.sources is not None:
+                rows = pack(unpack(rows, len(noise.sources))[..., noise.sources])
             flips = misreads.read_errors(
                 np.ascontiguousarray(rows),
                 plane_weights,
                 np.array(planes, dtype=np.int64),
-                self.sign,
-                self.active,
+                noise.sign,
+                noise.active,
                 ternary,
-                starts_of_images(self.noise.start, image, len(rows) // passes),
-                self.noise.table,
-                self.noise.reads,
+                noise.present,
+                self.classes,
+                starts_of_images(noise.start, image, len(rows) // passes),
+                noise.table,
+                noise.reads,
                 totals,
             )
-            self.noise.flips.append(flips)
+            noise.flips.append(flips)
         return totals if ternary else 2 * totals
 
     def fire(
@@ -145,6 +163,7 @@ class Layer:
         if self.noise is not None:
             slack = self._slack(int(plane_weights.sum()), variant)
             limits = slack if self.node.weights.ternary else 2 * slack
+            limits = np.tile(limits[self.classes], (len(rows) // len(self.classes), 1))
             return pack(self._doubled(rows, plane_weights, image, passes) <= limits)[:, None]
         packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
@@ -172,8 +191,16 @@ class Layer:
             "classes": self.classes,
         }
 
-    def convolve(self, bits: np.ndarray, plane_weights: np.ndarray, variant: int) -> np.ndarray:
-        """Output bits (images, 1, outputs, *positions) of input bits (images, planes, C, *size)."""
+    def convolve(
+        self,
+        bits: np.ndarray,
+        plane_weights: np.ndarray,
+        variant: int,
+        image: int = 0,
+        passes: int = 1,
+    ) -> np.ndarray:
+        """Output bits (n, 1, outputs, *positions) of input bits (n, planes, C, *size); the other
+        parameters are those of :meth:`fire`."""
         node = self.node
         assert isinstance(node, Conv)
         fill = 1 if node.fill is Fill.PLUS else 0  # absent taps are masked, whatever they read
@@ -185,8 +212,15 @@ class Layer:
         taps = range(3 + len(positions), cut.ndim)
         rows = cut.transpose(0, *spatial, 1, 2, *taps)
         rows = pack(rows.reshape(images * len(self.classes), planes, -1))
-        fired = unpack(self.fire(rows, plane_weights, variant)[:, 0], node.weights.outputs)
+        passes *= len(self.classes)
+        packed = self.fire(rows, plane_weights, variant, image, passes)[:, 0]
+        fired = unpack(packed, node.weights.outputs)
         return np.moveaxis(fired.reshape(images, 1, *positions, -1), -1, 2)
+
+
+def _untiled(tiles: np.ndarray, inputs: int) -> np.ndarray:
+    """Bits (outputs and empty ones, inputs) of tiles, see :func:`_tiles`."""
+    return unpack(np.ascontiguousarray(tiles.transpose(0, 2, 1)), inputs).reshape(-1, inputs)
 
 
 def _tiles(bits: np.ndarray) -> np.ndarray:

@@ -3,13 +3,25 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .graph import Graph
-from .nodes import Dense, Head
+from .nodes import Conv, Dense, Head
+
+
+def by_position(values: np.ndarray, channels: int) -> np.ndarray:
+    """Values (..., elements) in PyTorch's order, channel by channel, as hardware takes them:
+    position by position, all channels of each. Without channels they stay as they are."""
+    if not channels:
+        return values
+    shape = values.shape
+    return values.reshape(*shape[:-1], channels, -1).swapaxes(-1, -2).reshape(shape)
 
 
 @dataclass(frozen=True)
 class ArrayReads:
-    """In which order the array of one dense layer or head is read for an image.
+    """In which order the array of one layer is read for a vector: an image, or, of a convolution,
+    each window of it, one after the other.
 
     A read covers ``lanes`` inputs of ``neurons`` neurons. Reads go through the folds of the inputs
     within the planes, the heaviest first, within the groups of neurons; :attr:`whole` pixels take
@@ -23,6 +35,7 @@ class ArrayReads:
     by_neuron : a read's columns go neuron by neuron (inputs on columns), else input by input
     whole : a read serves all planes, as it latches what is stored; else a plane, as it latches
         whether that agrees
+    channels : inputs come position by position, so many of each; 0 where they come in order
     """
 
     node: int
@@ -32,11 +45,17 @@ class ArrayReads:
     neurons: int
     by_neuron: bool = True
     whole: bool = False
+    channels: int = 0
 
     @property
     def folds(self) -> int:
         """Reads that cover all inputs of a plane."""
         return -(-self.inputs // self.lanes)
+
+    @property
+    def sources(self) -> np.ndarray:
+        """The node's inputs in the order in which they are read, int (inputs,)."""
+        return by_position(np.arange(self.inputs), self.channels)
 
     @property
     def groups(self) -> int:
@@ -67,7 +86,7 @@ class ReadOrder:
             tuple(
                 ArrayReads(index, node.weights.fan_in, node.weights.outputs, node.weights.fan_in, 1)
                 for index, node in enumerate(graph.nodes)
-                if isinstance(node, Dense | Head)
+                if isinstance(node, Dense | Conv | Head)
             )
         )
 

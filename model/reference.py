@@ -194,78 +194,99 @@ class Reference:
         values = values.to(weights.dtype)
         match node:
             case Conv():
-                return self._conv(node, weights, values, total, variant)
+                return self._conv(index, node, value, values, planes, which)
             case Dense():
                 least = self._least(node, node.weights.fan_in, total, variant)
                 sums = values @ weights.T
-                self._misread(index, sums, planes, value.planes.weights(variant), which)
+                self._misread_vector(index, sums, planes, value, which)
                 return torch.where(sums >= least[0], 1.0, -1.0)
             case Head():
                 offsets = torch.from_numpy(node.offsets[variant].copy()).to(self.device)
                 sums = values @ weights.T
-                self._misread(index, sums, planes, value.planes.weights(variant), which)
+                self._misread_vector(index, sums, planes, value, which)
                 return sums.to(torch.int64) + offsets
         raise TypeError(f"{type(node).__name__} is not a node of a graph")
 
-    def _misread(
-        self, index: int, sums: Tensor, planes: Tensor, weights: tuple[int, ...], which: _Pass
+    def _conv(
+        self,
+        index: int,
+        node: Conv,
+        value: Value,
+        values: Tensor,
+        planes: Tensor,
+        which: _Pass,
+    ) -> Tensor:
+        """Convolution as a matrix product over unfolded windows."""
+        variant = which.variant if value.planes.variants > 1 else 0
+        total = sum(value.planes.weights(variant))
+        windows = _windows(node, values, total)
+        sums = windows @ self._weights[index].to(values.dtype).T
+        taps, classes = node.present_taps(value.shape[1:])
+        present = np.repeat(taps.reshape(len(taps), 1, -1), value.shape[0], axis=1)
+        present, classes = present.reshape(len(taps), -1), classes.reshape(-1)
+        if index in self._noise:
+            each = _windows(node, planes.reshape(-1, *value.shape), 1)
+            each = each.reshape(*planes.shape[:2], *windows.shape[1:])
+            self._misread(index, sums, each, value, which, present[classes])
+        least = self._least(node, present.sum(axis=1)[:, None], total, variant)
+        fires = torch.where(sums >= least[torch.from_numpy(classes).to(self.device)], 1.0, -1.0)
+        return fires.movedim(-1, 1).reshape(len(values), -1, *node.output_size(value.shape[1:]))
+
+    def _misread_vector(
+        self, index: int, sums: Tensor, planes: Tensor, value: Value, which: _Pass
     ) -> None:
-        """Adds what the read errors of each image change to its ``sums`` (batch, outputs)."""
-        if index not in self._noise:
-            return
+        """:meth:`_misread` for images that are one vector each."""
+        if index in self._noise:
+            self._misread(index, sums[:, None], planes.flatten(2)[:, :, None], value, which)
+
+    def _misread(
+        self,
+        index: int,
+        sums: Tensor,
+        planes: Tensor,
+        value: Value,
+        which: _Pass,
+        present: np.ndarray | None = None,
+    ) -> None:
+        """Adds what the read errors of each image change to its ``sums`` (batch, vectors, outputs)
+        of ``planes`` (batch, planes, vectors, inputs). ``present`` says which inputs count, bool
+        (vectors, inputs); all by default."""
+        weights = value.planes.weights(which.variant if value.planes.variants > 1 else 0)
         errors, reads = self._noise[index]
-        signed, flat = self._weights[index], planes.flatten(2)
-        ternary = self.graph.nodes[index].weights.ternary
+        signed, ternary = self._weights[index], self.graph.nodes[index].weights.ternary
         shape = (reads.groups, reads.steps(len(weights)), reads.folds, 2 if ternary else 1)
         columns = (reads.neurons, reads.lanes) if reads.by_neuron else (reads.lanes, reads.neurons)
         order = np.array(plane_order(weights))
-        heavy = torch.tensor(weights, dtype=flat.dtype, device=self.device)
+        heavy = torch.tensor(weights, dtype=planes.dtype, device=self.device)[:, None, None]
         bits = reads.bits(len(weights), ternary)
-        for row in range(len(sums)):
-            at = error_positions(
-                start_of_image(errors.start, which.image + row),
-                gap_table(errors.rate),
-                bits * which.passes,
-            )
-            at = at[at // bits == which.number] % bits
-            group, step, fold, line, *column = np.unravel_index(at, (*shape, *columns))
+        of_pass = bits * sums.shape[1]
+        for row, shown in enumerate(planes):
+            start = start_of_image(errors.start, which.image + row)
+            at = error_positions(start, gap_table(errors.rate), of_pass * which.passes)
+            at = at[at // of_pass == which.number] % of_pass
+            group, step, fold, line, *column = np.unravel_index(at % bits, (*shape, *columns))
             neuron, lane = column if reads.by_neuron else column[::-1]
             neuron, source = group * reads.neurons + neuron, fold * reads.lanes + lane
             real = (neuron < reads.outputs) & (source < reads.inputs)
-            neuron, source, line, plane = (
-                torch.from_numpy(part[real]).to(self.device)
-                for part in (neuron, source, line, order[step])
-            )
+            found = np.stack([at // bits, neuron, source, line, order[step]])[:, real]
+            found[2] = reads.sources[found[2]]
+            if present is not None:
+                found = found[:, present[found[0], found[2]]]
+            vector, neuron, source, line, plane = torch.from_numpy(found).to(self.device)
             if reads.whole:  # every column is shown a 1, and counts the pixel
-                product, factor = signed[neuron, source], (heavy @ flat[row])[source]
+                pixels = (heavy * shown).sum(dim=0)
+                product, factor = signed[neuron, source], pixels[vector, source]
             else:
-                product = flat[row, plane, source] * signed[neuron, source]
-                factor = heavy[plane]
+                product = shown[plane, vector, source] * signed[neuron, source]
+                factor = heavy[plane, 0, 0]
             if ternary:
                 # Agree is the line 0 and disagree the line 1, of opposite sides of the sum.
                 side = 1 - 2 * line
                 change = torch.where(product == side, -side, side)
             else:
                 change = -2 * product
-            sums[row].index_add_(0, neuron, (change * factor).to(sums.dtype))
-
-    def _conv(
-        self, node: Conv, weights: Tensor, values: Tensor, total: int, variant: int
-    ) -> Tensor:
-        """Convolution as a matrix product over unfolded windows (batch, *positions, taps)."""
-        axes, size = len(node.kernel), tuple(values.shape[2:])
-        fill = {Fill.MINUS: -total, Fill.PLUS: total, Fill.ABSENT: 0}[node.fill]
-        # functional.pad counts axes from the last.
-        margins = [p for pad in reversed(node.padding) for p in (pad, pad)]
-        windows = functional.pad(values, margins, value=fill)
-        for axis in range(axes):
-            windows = windows.unfold(2 + axis, node.kernel[axis], node.stride[axis])
-        sums = windows.movedim(1, 1 + axes).flatten(1 + axes) @ weights.T
-        taps, position_class = node.present_taps(size)
-        present = taps.reshape(len(taps), -1).sum(axis=1) * node.weights.sign.shape[1]
-        least = self._least(node, present[:, None], total, variant)
-        fires = sums >= least[torch.from_numpy(position_class).to(self.device)]
-        return torch.where(fires, 1.0, -1.0).movedim(-1, 1)
+            added = (change * factor).to(sums.dtype)
+            sums[row].index_put_((vector, neuron), added, accumulate=True)
 
     def _least(self, node: Conv | Dense, present, total: int, variant: int) -> Tensor:
         """Least signed sum at which each neuron fires, (classes, outputs).
@@ -277,6 +298,19 @@ class Reference:
         if not node.weights.ternary:
             thresholds = 2 * thresholds - present * total
         return torch.from_numpy(np.array(thresholds)).to(self.device)
+
+
+def _windows(node: Conv, values: Tensor, total: int) -> Tensor:
+    """Windows (batch, positions, taps of all channels) of values (batch, C, *size), of which the
+    greatest is ``total``."""
+    axes = len(node.kernel)
+    fill = {Fill.MINUS: -total, Fill.PLUS: total, Fill.ABSENT: 0}[node.fill]
+    # functional.pad counts axes from the last.
+    margins = [p for pad in reversed(node.padding) for p in (pad, pad)]
+    windows = functional.pad(values, margins, value=fill)
+    for axis in range(axes):
+        windows = windows.unfold(2 + axis, node.kernel[axis], node.stride[axis])
+    return windows.movedim(1, 1 + axes).flatten(1 + axes).flatten(1, axes)
 
 
 def _pool(node: MaxPool, values: Tensor) -> Tensor:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Images as beats of a network's input stream, and output beats as scores and labels.
 
-An image is ``ceil(pixels / pixels_per_beat)`` input beats, its pixels in flatten order and the last
-beat padded with zeros, and ``ceil(classes / scores_per_beat)`` output beats, its scores in class
-order. Surplus scores of the last beat mean nothing; the label counts on the beat whose ``last`` is
-1.
+An image is ``ceil(pixels / pixels_per_beat)`` input beats, its pixels in flatten order or, for a
+convolution, position by position, and the last beat padded with zeros; and
+``ceil(classes / scores_per_beat)`` output beats, its scores in class order. Surplus scores of the
+last beat mean nothing; the label counts on the beat whose ``last`` is 1.
 """
 
 import math
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..model.reads import by_position
 from .ports import Ports, PortsError, Stream, read
 
 
@@ -28,6 +29,7 @@ class Codec:
     classes: int
     output_beats: int
     planned_cycles: int | None = None
+    channels: int = 0
 
     @property
     def input(self) -> Stream:
@@ -55,7 +57,7 @@ class Codec:
             found = f"{pixels.min()} to {pixels.max()}"
             raise ValueError(f"Pixels are 0 to {limit}, not {found}")
         padded = np.zeros((len(images), self.input_beats * self.pixels_per_beat), dtype="<u2")
-        padded[:, : self.pixels] = pixels
+        padded[:, : self.pixels] = by_position(pixels, self.channels)
         elements = padded.reshape(-1, self.pixels_per_beat)
         if self.pixel_bits in (8, 16):
             return np.ascontiguousarray(elements, dtype=f"<u{self.pixel_bits // 8}").view(np.uint8)
@@ -92,6 +94,7 @@ def codec(build: Path) -> Codec:
             classes=about["classes"],
             output_beats=about["output_beats"],
             planned_cycles=about.get("planned_cycles_per_image"),
+            channels=about.get("channels", 0),
         )
     except KeyError as error:
         raise PortsError(f"The description of the network lacks {error}") from None

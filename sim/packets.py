@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..hw.edges.packets import PacketLayout
+from ..model.reads import by_position
 from .ports import PortsError, read
 
 
@@ -26,7 +27,7 @@ class PacketCodec(PacketLayout):
             found = f"{pixels.shape[1]} of {pixels.min()} to {pixels.max()}"
             raise ValueError(f"An image has {self.pixels} pixels of 0 to {most}, not {found}")
         padded = np.zeros((len(images), self.input_beats * self.pixels_per_beat), dtype="<u8")
-        padded[:, : self.pixels] = pixels
+        padded[:, : self.pixels] = by_position(pixels, self.channels)
         octets = padded[..., None].view(np.uint8)[..., : self.pixel_bytes]
         return octets.reshape(len(images), -1)
 

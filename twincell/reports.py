@@ -147,6 +147,7 @@ def plan_dict(
                 "groups": layer.groups,
                 "rows": layer.rows,
                 "columns": layer.columns,
+                "windows": layer.positions,
                 "reads": layer.reads,
                 "cycles": layer.cycles,
                 "expected_cycles": expected(layer),
@@ -154,6 +155,17 @@ def plan_dict(
                 "counter_bits": layer.counter_bits,
             }
             for layer in plan.layers
+        ],
+        "pools": [
+            {
+                "name": pool.name,
+                "kernel": list(pool.window.kernel),
+                "channels": pool.window.channels,
+                "channels_of_a_cycle": pool.size,
+                "windows": pool.window.positions,
+                "cycles": pool.cycles,
+            }
+            for pool in plan.pools
         ],
     }
 
@@ -181,6 +193,8 @@ def plan_table(report: dict) -> RenderableType:
     for name, key in _PLAN_ROWS.items():
         values = [layer[key] for layer in layers]
         made.add_row(name, *(v if isinstance(v, str) else f"{v:,}" for v in values))
+    if any(layer["windows"] > 1 for layer in layers):
+        made.add_row("windows an image", *(f"{layer['windows']:,}" for layer in layers))
     if any(layer["passes"] > 1 for layer in layers):
         made.add_row("passes an image", *(f"{layer['passes']:,}" for layer in layers))
     clock = f"{report['clock_hz'] / 1e6:g} MHz"
@@ -189,6 +203,11 @@ def plan_table(report: dict) -> RenderableType:
     if expected != report["cycles_per_image"]:
         rate += f"; {expected:,.0f} cycles expected with read errors"
     lines = [
+        *(
+            f"{pool['name']}: {'x'.join(map(str, pool['kernel']))} of {pool['channels']} channels, "
+            f"{pool['channels_of_a_cycle']} a cycle, {pool['cycles']:,} cycles an image"
+            for pool in report["pools"]
+        ),
         f"{report['lanes']:,} lanes, {report['memory_bits']:,} memory bits",
         f"{report['cycles_per_image']:,} cycles per image: {rate}",
     ]

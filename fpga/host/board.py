@@ -261,6 +261,7 @@ class Board:
             lanes=reads.lanes,
             neurons=reads.neurons,
             arrangement=Arrangement.COLUMNS if reads.by_neuron else Arrangement.ROWS,
+            channels=reads.channels,
         )
         sign, active = layer.contents(weights)
         return sign if active is None else np.hstack([sign, active])

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ...model.errors import ErrorMap
 from ...model.generators import Registers, error_positions, starts_of_images
-from ...model.nodes import Dense, Head
+from ...model.nodes import Conv, Dense, Head
 from ..layer_plan import LayerPlan
 from ..loading import Loadable, Target
 from ..queue import Queue
@@ -301,7 +301,7 @@ class EmulatedArrays:
         self.errors = errors
         self.wear = wear
 
-    def __call__(self, node: Dense | Head, layer: LayerPlan) -> EmulatedArray:
+    def __call__(self, node: Dense | Conv | Head, layer: LayerPlan) -> EmulatedArray:
         """The array of a layer, holding its weights."""
         found = None if self.errors is None else self.errors.layers.get(layer.node)
         errors = {} if found is None else {"rate": found.rate, "start": found.start}

@@ -198,7 +198,7 @@ class MacroArray(wiring.Component):
 
 def macro_arrays(
     errors: ErrorMap | None = None, **options
-) -> Callable[[nodes.Dense | nodes.Head, LayerPlan], MacroArray]:
+) -> Callable[[nodes.Dense | nodes.Conv | nodes.Head, LayerPlan], MacroArray]:
     """A maker of the arrays of a network, for :class:`~..network.Network`.
 
     Plan the network with ``Budget(cycles_per_read=timing.cycles_per_read)``.
@@ -210,7 +210,7 @@ def macro_arrays(
     options : further arguments of :class:`MacroArray`
     """
 
-    def make(node: nodes.Dense | nodes.Head, layer: LayerPlan) -> MacroArray:
+    def make(node: nodes.Dense | nodes.Conv | nodes.Head, layer: LayerPlan) -> MacroArray:
         found = None if errors is None else errors.layers.get(layer.node)
         given = None if found is None else ReadErrors(found.rate, found.start, layer.reads)
         return MacroArray(

@@ -9,6 +9,8 @@ from typing import Any
 from ...model import store
 from ..network import Network
 
+_OF_CONVOLUTIONS = ("channels", "window", "pools")
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -32,6 +34,13 @@ class Identity:
     def of(cls, network: Network, edge: Any | None) -> "Identity":
         """The identity of a network behind an edge, a dataclass, or of its bare streams."""
         around = None if edge is None else asdict(edge)
-        plan = {**asdict(network.plan), **network.about(), "edge": around}
+        plan = asdict(network.plan, dict_factory=_set)
+        plan = {**plan, **network.about(), "edge": around}
         text = json.dumps(plan, sort_keys=True)
         return cls(hashlib.sha256(text.encode()).hexdigest(), store.digest(network.graph))
+
+
+def _set(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields, without those that only networks with convolutions have: others keep the identity
+    that they had before there were any."""
+    return {name: value for name, value in fields if value or name not in _OF_CONVOLUTIONS}

@@ -21,10 +21,10 @@ class PacketLayout:
     """Where pixels, scores and the label lie in the bytes of the packets.
 
     A packet in is ``input_beats`` beats of ``pixels_per_beat`` pixels of ``pixel_bytes`` bytes,
-    little-endian, in flatten order; bits above ``pixel_bits``, and pixels beyond the last, mean
-    nothing. A packet out is every score in class order, signed, in ``score_bytes`` bytes, and
-    directly behind the last the label in ``label_bytes`` bytes, little-endian all of them; tkeep
-    marks the bytes that belong to it.
+    little-endian, in flatten order or, with ``channels``, position by position; bits above
+    ``pixel_bits``, and pixels beyond the last, mean nothing. A packet out is every score in class
+    order, signed, in ``score_bytes`` bytes, and directly behind the last the label in
+    ``label_bytes`` bytes, little-endian all of them; tkeep marks the bytes that belong to it.
     """
 
     pixels: int
@@ -38,6 +38,7 @@ class PacketLayout:
     scores_per_beat: int
     output_beats: int
     label_bytes: int
+    channels: int = 0
 
     @classmethod
     def of(cls, network: Network) -> "PacketLayout":
@@ -56,6 +57,7 @@ class PacketLayout:
             scores_per_beat=about["scores_per_beat"],
             output_beats=about["output_beats"],
             label_bytes=whole_bytes(max(classes - 1, 1).bit_length()),
+            channels=about.get("channels", 0),
         )
 
     @property

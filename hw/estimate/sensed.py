@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Value
 from amaranth.hdl._ir import PortDirection  # not exported; the version is pinned
 from amaranth.lib import wiring
 
-from ...model.nodes import Dense, Head
+from ...model.nodes import Conv, Dense, Head
 from ..arrays.signature import ArraySignature
 from ..layer_plan import LayerPlan
 from ..verilog import Ports
@@ -52,6 +52,6 @@ class Sensed(wiring.Component):
         return m
 
 
-def sensed_array(node: Dense | Head, layer: LayerPlan) -> Sensed:
+def sensed_array(node: Dense | Conv | Head, layer: LayerPlan) -> Sensed:
     """The array of a layer, outside."""
     return Sensed(layer.rows, layer.columns)

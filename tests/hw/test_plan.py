@@ -10,7 +10,7 @@ from tests.support.graphs import mlp, random_graph
 from twincell.hw.layer_plan import Arrangement, LayerPlan
 from twincell.hw.plan import DEFAULT_LANES, Budget, PlanError, plan
 from twincell.model.graph import Graph
-from twincell.model.nodes import Conv, Flatten, Head, Input, Weights
+from twincell.model.nodes import Conv, Flatten, Head, Input, MaxPool, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic
 
 
@@ -107,9 +107,10 @@ def test_random_graphs_are_planned_or_refused_with_a_reason():
 def _refusals():
     rng = np.random.default_rng(0)
     graph = _mnist_like()
-    conv = Conv(Weights(rng.integers(0, 2, (2, 1, 3, 3))), np.zeros((1, 1, 2), int))
-    head = Head(Weights(rng.integers(0, 2, (3, 18))), np.zeros((1, 3), int))
-    image = Graph((Input((1, 5, 5)), conv, Flatten(), head), "image")
+    conv = Conv(Weights(rng.integers(0, 2, (2, 1, 1, 1))), np.zeros((1, 1, 2), int))
+    pool = MaxPool((3, 3), (1, 1), np.zeros(2, int))
+    head = Head(Weights(rng.integers(0, 2, (3, 8))), np.zeros((1, 3), int))
+    image = Graph((Input((1, 4, 4)), conv, pool, Flatten(), head), "image")
     noisy = mlp(rng, [8, 4, 2], Stochastic(4, (3,)))
     return [
         (lambda: Budget(lanes=0), "Lanes must be a positive integer, not 0"),
@@ -147,8 +148,9 @@ def _refusals():
             " lanes, more than the 512 allowed",
         ),
         (
-            lambda: plan(image),
-            "image: node 1 (Conv) has no hardware; Dense, Flatten and Head do",
+            lambda: plan(image, Budget(images_per_second=1e6, clock=20e6)),
+            "1e+06 images per second at 20 MHz leave 20 cycles an image, but pool2 takes at least"
+            " 36",
         ),
         (lambda: plan(noisy).shown(2), "random supports 3 presentations, not 2"),
         (lambda: plan(graph).shown(1), "random supports no presentations, not 1"),

@@ -27,7 +27,10 @@ def run(
     **options,
 ) -> Observed:
     about = network.about()
-    beats = _encode(images.reshape(len(images), -1), about)
+    flat = images.reshape(len(images), -1)
+    if about.get("channels"):  # position by position
+        flat = flat.reshape(len(flat), about["channels"], -1).swapaxes(1, 2).reshape(flat.shape)
+    beats = _encode(flat, about)
     count = len(images) * about["output_beats"]
     found, cycles = play(network, beats, count, pauses=pauses, seed=seed, **options)
     score_bits, count = network.head.score_shape.width, about["scores_per_beat"]
