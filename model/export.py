@@ -6,6 +6,7 @@ The network in eval mode and its graph differ only where float rounding decides 
 on its threshold; :func:`differences` counts that.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,13 +15,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .graph import Graph, sum_range
-from .layers import BinaryLinear, Pixels, ScoreHead, Sign
-from .nodes import Dense, Flatten, Head, Input, Node, Weights
+from .graph import Graph
+from .layers import BinaryConv, BinaryLinear, Pixels, ScoreHead, Sign
+from .nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Node, Weights, present_taps
 from .planes import BINARY, FixedPoint, Planes, Stochastic
 from .presentations import hardware_rows
 from .reference import Reference
 from .store import digest
+
+_Norm = nn.BatchNorm1d | nn.BatchNorm2d
+_MaxPool = nn.MaxPool1d | nn.MaxPool2d
 
 
 class ExportError(ValueError):
@@ -114,16 +118,17 @@ def export(
 ) -> Graph:
     """The graph of ``model`` as it computes in eval mode, for images of ``input_shape``.
 
-    The chain is ``Pixels``, any number of ``BinaryLinear, BatchNorm1d, Sign``, then ``ScoreHead``;
-    ``nn.Flatten`` may stand anywhere before the first layer. ``stochastic`` are the planes that
-    show the pixels, with a single vector of thresholds; by default they are bits, or fixed point.
-    The batch-norm statistics should be of inputs that are shown in the same way.
+    The chain is ``Pixels``, any number of ``BinaryLinear, BatchNorm1d, Sign`` or ``BinaryConv``,
+    batch-norm, ``Sign``, then ``ScoreHead``. ``nn.Flatten`` may stand before a linear layer, and
+    max-pooling before a convolution's batch-norm or behind its sign. ``stochastic`` are the planes
+    that show the pixels, with a single vector of thresholds; by default they are bits, or fixed
+    point. The batch-norm statistics should be of inputs that are shown in the same way.
 
     Raises :class:`ExportError` for anything else, and ``GraphError`` when the layers do not fit
     each other.
     """
     nodes: list[Node] = []
-    reading = None
+    shape, reading = tuple(input_shape), None
     rest = list(model)
     while rest:
         match rest:
@@ -132,16 +137,29 @@ def export(
                 planes = reading.planes
             case [nn.Flatten(start_dim=1, end_dim=-1), *after]:
                 nodes.append(Flatten())
+                shape = (math.prod(shape),)
+            case [BinaryConv() as conv, *behind] if reading:
+                pool, norm, after = _behind(behind, len(conv.kernel))
+                node, inverted = _conv(conv, norm, shape, reading)
+                nodes.append(node)
+                shape, reading = (len(inverted), *node.output_size(shape[1:])), _Reading(BINARY)
+                if pool is not None:  # the greatest sum fires: one of all, or inverted all of them
+                    nodes.append(_pool(pool, inverted))
+                    shape = (shape[0], *nodes[-1].output_size(shape[1:]))
+            case [nn.MaxPool1d() | nn.MaxPool2d() as pool, *after] if len(shape) > 1:
+                nodes.append(_pool(pool, np.zeros(shape[0], dtype=bool)))
+                shape = (shape[0], *nodes[-1].output_size(shape[1:]))
             case [BinaryLinear() as linear, nn.BatchNorm1d() as norm, Sign(), *after] if reading:
                 nodes.append(_dense(linear, norm, reading))
-                reading = _Reading(BINARY)
+                shape, reading = (linear.latent.shape[0],), _Reading(BINARY)
             case [ScoreHead() as head] if reading:
                 nodes.append(_head(head, reading))
                 after = []
             case _:
                 raise ExportError(
                     f"Module {len(model) - len(rest)} ({rest[0]}) has no place here; a network is "
-                    "Pixels, then BinaryLinear, BatchNorm1d, Sign for each layer, then ScoreHead"
+                    "Pixels, then BinaryLinear, BatchNorm1d, Sign for each layer, then ScoreHead; "
+                    "or BinaryConv, batch-norm, Sign, with or without max-pooling"
                 )
         rest = after
     return Graph((Input(tuple(input_shape), planes), *nodes), name)
@@ -178,23 +196,95 @@ def joined(graphs: Sequence[Graph]) -> Graph:
 
 def _dense(linear: BinaryLinear, norm: nn.BatchNorm1d, reading: _Reading) -> Dense:
     weights = _integers(linear.weights())
+    present = np.ones((1, weights.shape[1]), dtype=bool)
+    signs, active, thresholds, _ = _folded(weights, linear.ternary, norm, reading, present)
+    return Dense(Weights(signs, active), thresholds)
+
+
+def _conv(
+    conv: BinaryConv, norm: _Norm, shape: tuple[int, ...], reading: _Reading
+) -> tuple[Conv, np.ndarray]:
+    """The node, and which of its channels are inverted."""
+    weights = _integers(conv.weights())
+    form, axes = (conv.stride, conv.padding, conv.fill), len(conv.kernel)
+    if len(shape) != 1 + axes:
+        raise ExportError(f"A convolution over {axes} axes meets values of shape {shape}")
+    outside = {Fill.MINUS: -1, Fill.PLUS: 1}.get(conv.fill)
+    ends = reading.slope * sum(reading.planes.weights()) * (outside or 0) + reading.intercept
+    if outside is not None and any(conv.padding) and ends != outside:
+        name = "low" if outside < 0 else "high"
+        raise ExportError(f"Taps that read {outside} need pixels of {name} = {outside}, not {ends}")
+    taps, _ = present_taps(shape[1:], conv.kernel, *form)
+    present = np.repeat(taps.reshape(len(taps), 1, -1), shape[0], axis=1).reshape(len(taps), -1)
+    flat = weights.reshape(len(weights), -1)
+    signs, active, thresholds, inverted = _folded(flat, conv.ternary, norm, reading, present)
+    active = None if active is None else active.reshape(weights.shape)
+    return Conv(Weights(signs.reshape(weights.shape), active), thresholds, *form), inverted
+
+
+def _folded(
+    weights: np.ndarray, ternary: bool, norm: _Norm, reading: _Reading, present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Batch-norm and sign as thresholds.
+
+    Parameters
+    ----------
+    weights : -1, 0 and +1 (outputs, inputs)
+    present : which inputs count in each border class, bool (classes, inputs)
+
+    Returns the signs that are stored, which of them are active if ternary, the thresholds (1,
+    classes, outputs), and whether each output is inverted.
+    """
     norms, outputs = _batch_norms(norm), len(weights)
     if len(norms) != outputs:
         raise ExportError(f"Batch-norm of {len(norms)} features follows {outputs} neurons")
-    stored = Weights(weights > 0, weights != 0 if linear.ternary else None)
-    least, most = sum_range(stored, sum(reading.planes.weights()))
-    signs, thresholds = stored.sign.copy(), np.empty((1, 1, outputs), dtype=np.int64)
-    for neuron, total in enumerate(weights.sum(axis=1)):
+    signs, active = weights > 0, weights != 0 if ternary else None
+    thresholds = np.empty((1, len(present), outputs), dtype=np.int64)
+    inverted = np.zeros(outputs, dtype=bool)
+    for border, neuron in np.ndindex(len(present), outputs):
+        most = int(present[border].sum()) * sum(reading.planes.weights())
+        least, total = (-most if ternary else 0), int(weights[neuron, present[border]].sum())
 
-        def value(count: int, total: int = int(total)) -> Fraction:
+        def value(count: int, most: int = most, total: int = total) -> Fraction:
             # Binary weights count agreeing bits p, and the signed sum is 2p - most.
-            signed = count if linear.ternary else 2 * count - most
+            signed = count if ternary else 2 * count - most
             return reading.slope * signed + reading.intercept * total
 
-        threshold, inverted = batch_norm_threshold(norms[neuron], least, most, value)
-        thresholds[0, 0, neuron] = threshold
-        signs[neuron] ^= inverted
-    return Dense(Weights(signs, stored.active), thresholds)
+        found = batch_norm_threshold(norms[neuron], least, most, value)
+        thresholds[0, border, neuron], inverted[neuron] = found
+    return signs ^ inverted[:, None], active, thresholds, inverted
+
+
+def _behind(modules: list[nn.Module], axes: int) -> tuple[_MaxPool | None, _Norm, list[nn.Module]]:
+    """Max-pooling, if any, and batch-norm behind a convolution, and what follows its sign."""
+    pool = None
+    if modules and isinstance(modules[0], _MaxPool):
+        pool, modules = modules[0], modules[1:]
+    match modules:
+        case [nn.BatchNorm1d() as norm, Sign(), *after] if axes == 1:
+            return pool, norm, after
+        case [nn.BatchNorm2d() as norm, Sign(), *after] if axes == 2:
+            return pool, norm, after
+    found = [type(module).__name__ for module in modules[:2]]
+    raise ExportError(
+        f"Behind a convolution over {axes} axes come BatchNorm{axes}d and Sign, with max-pooling "
+        f"before them if any, not {', '.join(found) or 'nothing'}"
+    )
+
+
+def _pool(pool: _MaxPool, inverted: np.ndarray) -> MaxPool:
+    """Max-pooling of bits; of sums whose channel is inverted it is the AND of their bits."""
+    axes = 1 if isinstance(pool, nn.MaxPool1d) else 2
+    plain = pool.padding in (0, (0,) * axes) and pool.dilation in (1, (1,) * axes)
+    if not plain or pool.ceil_mode or pool.return_indices:
+        raise ExportError(
+            f"{pool} has padding, dilation, ceil_mode or indices, which none has here"
+        )
+    kernel, stride = (
+        each if isinstance(each, tuple) else (each,) * axes
+        for each in (pool.kernel_size, pool.stride)
+    )
+    return MaxPool(kernel, stride, inverted.astype(np.uint8))
 
 
 def _head(head: ScoreHead, reading: _Reading) -> Head:
@@ -205,7 +295,7 @@ def _head(head: ScoreHead, reading: _Reading) -> Head:
     return Head(Weights(weights > 0, active), _integers(head.offsets())[None])
 
 
-def _batch_norms(norm: nn.BatchNorm1d) -> list[BatchNorm]:
+def _batch_norms(norm: _Norm) -> list[BatchNorm]:
     """The numbers of each neuron, exactly as stored."""
     if norm.running_mean is None or norm.running_var is None:
         raise ExportError("Batch-norm without running statistics depends on the batch")

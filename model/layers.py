@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Torch layers that train networks for binary hardware.
 
-A network is an ``nn.Sequential`` of :class:`Pixels`, then ``BinaryLinear``, torch's own
-``BatchNorm1d`` and :class:`Sign` for each hidden layer, then :class:`ScoreHead`.
+A network is an ``nn.Sequential`` of :class:`Pixels`, then ``BinaryLinear`` or ``BinaryConv``,
+torch's own batch-norm and :class:`Sign` for each hidden layer, then :class:`ScoreHead`.
 ``twincell.model.export`` turns it into a ``Graph``.
 """
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .errors import LayerErrors
+from .nodes import Fill
 
 TERNARY_THRESHOLD = 0.05  # latent weights up to this size are a ternary zero
 _BEYOND_ONE = float(np.nextafter(np.float32(1), np.float32(2)))
@@ -96,8 +97,8 @@ class Pixels(nn.Module):
         return f"bits={self.bits}, low={self.low}, high={self.high}"
 
 
-class BinaryLinear(nn.Module):
-    """Fully connected layer whose weights are the signs of real *latent* weights; no bias.
+class BinaryWeights(nn.Module):
+    """Binary weights of any shape, outputs first: the signs of real *latent* weights.
 
     With ``ternary`` a weight is 0 where its latent is at most ``TERNARY_THRESHOLD`` in size. The
     gradient reaches the latent weights unchanged. They start uniform within ``+-init``.
@@ -108,13 +109,14 @@ class BinaryLinear(nn.Module):
 
     errors: LayerErrors | None = None
 
-    def __init__(self, inputs: int, outputs: int, *, ternary: bool = False, init: float = 0.1):
+    def __init__(self, shape: tuple[int, ...], *, ternary: bool, init: float):
         super().__init__()
         self.ternary = ternary
-        self.latent = nn.Parameter(torch.empty(outputs, inputs).uniform_(-init, init))
+        self.latent = nn.Parameter(torch.empty(shape).uniform_(-init, init))
 
     def stored(self) -> Tensor:
-        """The weights that the hardware stores: -1, (0) and +1, float (outputs, inputs)."""
+        """The weights that the hardware stores: -1, (0) and +1, float, in the shape of the latent
+        ones."""
         latent = self.latent.detach()
         return sign(latent) * (latent.abs() > TERNARY_THRESHOLD) if self.ternary else sign(latent)
 
@@ -126,6 +128,13 @@ class BinaryLinear(nn.Module):
             hard.view(-1)[synapses] = torch.tensor(self.errors.states, dtype=hard.dtype)
         return straight_through(hard, self.latent)
 
+
+class BinaryLinear(BinaryWeights):
+    """Fully connected layer of :class:`BinaryWeights` (outputs, inputs); no bias."""
+
+    def __init__(self, inputs: int, outputs: int, *, ternary: bool = False, init: float = 0.1):
+        super().__init__((outputs, inputs), ternary=ternary, init=init)
+
     def forward(self, values: Tensor) -> Tensor:
         """(batch, inputs) to sums (batch, outputs)."""
         return functional.linear(values, self.weights())
@@ -133,6 +142,50 @@ class BinaryLinear(nn.Module):
     def extra_repr(self) -> str:
         outputs, inputs = self.latent.shape
         return f"inputs={inputs}, outputs={outputs}, ternary={self.ternary}"
+
+
+class BinaryConv(BinaryWeights):
+    """Convolution over one or two axes with :class:`BinaryWeights` (outputs, channels, *kernel); no
+    bias.
+
+    Parameters
+    ----------
+    kernel : along each axis, and so are ``stride`` and ``padding``, by default 1 and 0
+    fill : what taps outside the image read: -1, +1, or 0 where they are absent, as in torch
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        outputs: int,
+        kernel: tuple[int, ...],
+        *,
+        stride: tuple[int, ...] | None = None,
+        padding: tuple[int, ...] | None = None,
+        fill: Fill = Fill.ABSENT,
+        ternary: bool = False,
+        init: float = 0.1,
+    ):
+        super().__init__((outputs, channels, *kernel), ternary=ternary, init=init)
+        self.kernel, self.fill = kernel, Fill(fill)
+        self.stride = stride or (1,) * len(kernel)
+        self.padding = padding or (0,) * len(kernel)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, channels, *size) to sums (batch, outputs, *size)."""
+        outside = {Fill.MINUS: -1.0, Fill.PLUS: 1.0, Fill.ABSENT: 0.0}[self.fill]
+        # functional.pad counts axes from the last.
+        margins = [p for pad in reversed(self.padding) for p in (pad, pad)]
+        convolve = functional.conv1d if len(self.kernel) == 1 else functional.conv2d
+        return convolve(functional.pad(values, margins, value=outside), self.weights(), None,
+                        self.stride)  # fmt: skip
+
+    def extra_repr(self) -> str:
+        outputs, channels = self.latent.shape[:2]
+        return (
+            f"channels={channels}, outputs={outputs}, kernel={self.kernel}, stride={self.stride}, "
+            f"padding={self.padding}, fill={self.fill}, ternary={self.ternary}"
+        )
 
 
 class ScoreHead(BinaryLinear):
