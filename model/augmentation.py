@@ -13,17 +13,19 @@ _KNOTS = 5  # of the elastic grid, along each axis
 
 
 def distort(images: Tensor, options: Augmentation, draws: torch.Generator) -> Tensor:
-    """Distorts square float images (batch, side, side), each by its own random map.
+    """Distorts float images (batch, height, width) or (batch, channels, height, width), each by its
+    own random map.
 
     What comes in from outside is 0. Values are interpolated, then rounded to integers again, so
     that the network trains on pixels that the hardware can see.
     """
     if options.mirror:
-        turned = torch.rand(len(images), 1, 1, generator=draws) < options.mirror
+        turned = torch.rand(len(images), generator=draws) < options.mirror
+        turned = turned.reshape(-1, *(1,) * (images.dim() - 1))
         images = torch.where(turned, images.flip(-1), images)
     if options == Augmentation(mirror=options.mirror):
         return images
-    batch, height, width = images.shape
+    batch, *_, height, width = images.shape
     # torch's sampling coordinates run from -1 to +1 over the image, so a pixel is 2 / size.
     pixel = torch.tensor([2.0 / width, 2.0 / height])
     grid = functional.affine_grid(
@@ -35,8 +37,9 @@ def distort(images: Tensor, options: Augmentation, draws: torch.Generator) -> Te
             knots, (height, width), mode="bicubic", align_corners=True
         ).permute(0, 2, 3, 1)
         grid = grid + bend * pixel
-    sampled = functional.grid_sample(images[:, None], grid, align_corners=False)
-    return sampled[:, 0].round()
+    planes = images.reshape(batch, -1, height, width)
+    sampled = functional.grid_sample(planes, grid, align_corners=False)
+    return sampled.reshape(images.shape).round()
 
 
 def _affine(batch: int, pixel: Tensor, options: Augmentation, draws: torch.Generator) -> Tensor:

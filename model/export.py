@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .graph import Graph
-from .layers import BinaryConv, BinaryLinear, Pixels, ScoreHead, Sign
+from .layers import BinaryConv, BinaryLinear, BinaryWeights, Pixels, ScoreHead, Sign
 from .nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Node, Weights, present_taps
 from .planes import BINARY, FixedPoint, Planes, Stochastic
 from .presentations import hardware_rows
@@ -163,6 +163,16 @@ def export(
                 )
         rest = after
     return Graph((Input(tuple(input_shape), planes), *nodes), name)
+
+
+def weighted_nodes(model: nn.Sequential) -> list[tuple[int, BinaryWeights]]:
+    """The layers with weights, each with the index of its node in the exported graph."""
+    found, index = [], 0
+    for module in model:
+        index += isinstance(module, BinaryWeights | nn.Flatten | _MaxPool)
+        if isinstance(module, BinaryWeights):
+            found.append((index, module))
+    return found
 
 
 def joined(graphs: Sequence[Graph]) -> Graph:

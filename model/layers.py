@@ -7,6 +7,7 @@ torch's own batch-norm and :class:`Sign` for each hidden layer, then :class:`Sco
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from .errors import LayerErrors
 from .nodes import Fill
+from .recipe import Convolution
 
 TERNARY_THRESHOLD = 0.05  # latent weights up to this size are a ternary zero
 _BEYOND_ONE = float(np.nextafter(np.float32(1), np.float32(2)))
@@ -213,6 +215,40 @@ class ScoreHead(BinaryLinear):
     def forward(self, values: Tensor) -> Tensor:
         """(batch, inputs) to logits (batch, classes)."""
         return self.scores(values) * self.log_scale.exp()
+
+
+def convnet(
+    shape: tuple[int, int, int],
+    convolutions: Sequence[Convolution],
+    hidden: tuple[int, ...],
+    classes: int,
+    pixels: Pixels,
+    *,
+    ternary: bool = False,
+    init: float = 0.1,
+) -> nn.Sequential:
+    """A network of convolutions, then of fully connected layers, on ``pixels`` (batch, *shape).
+
+    Raises ``ValueError`` where an image has become smaller than a kernel or a square of pooling.
+    """
+    layers: list[nn.Module] = [pixels]
+    channels, *sides = shape
+    for number, each in enumerate(convolutions):
+        form = {"stride": (each.stride,) * 2, "padding": (each.padding,) * 2, "fill": each.fill}
+        kernel = (each.kernel, each.kernel)
+        layers.append(
+            BinaryConv(channels, each.channels, kernel, ternary=ternary, init=init, **form)
+        )
+        if each.pool > 1:
+            layers.append(nn.MaxPool2d(each.pool))
+        layers += [nn.BatchNorm2d(each.channels), Sign()]
+        before, channels, sides = sides, each.channels, [each.side(side) for side in sides]
+        if min(sides) < 1:
+            size = " x ".join(map(str, before))
+            raise ValueError(f"convolutions.{number} leaves nothing of images of {size}")
+    inputs = channels * math.prod(sides)
+    dense = mlp(inputs, hidden, classes, pixels, ternary=ternary, init=init)
+    return nn.Sequential(*layers, nn.Flatten(), *dense[1:])
 
 
 def mlp(

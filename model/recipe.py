@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .data import Name
+from .nodes import Fill
 from .planes import Generator, Stochastic
 
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -136,18 +137,64 @@ class Errors(_Section):
     maps: int = Field(default=20, ge=1, le=10_000)
 
 
+class Convolution(_Section):
+    """A convolution over the rows and columns of an image, before the fully connected layers.
+
+    Parameters
+    ----------
+    channels, kernel, stride, padding : outputs, and along both axes; ``kernel`` by ``kernel`` taps
+    fill : what taps outside the image read: ``minus`` for -1, ``plus`` for +1, or ``absent``
+    pool : side of the squares of which the greatest sum is taken; 1 for none
+    """
+
+    channels: Width
+    kernel: int = Field(default=3, ge=1, le=15)
+    stride: int = Field(default=1, ge=1, le=15)
+    padding: int = Field(default=0, ge=0, le=14)
+    fill: Annotated[Fill, Field(strict=False)] = Fill.ABSENT
+    pool: int = Field(default=1, ge=1, le=15)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Convolution":
+        if self.padding >= self.kernel:
+            raise ValueError(f"padding = {self.padding} must be less than kernel = {self.kernel}")
+        return self
+
+    def side(self, side: int) -> int:
+        """Rows, or columns, of the output for so many of the input; below 1 where that is not
+        enough."""
+        return ((side + 2 * self.padding - self.kernel) // self.stride + 1) // self.pool
+
+
 class Recipe(_Section):
-    """A fully connected network, its data and its training."""
+    """A network, its data and its training: convolutions, if any, then fully connected layers."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)
     data: Name
     seed: int = Field(ge=0, lt=1 << 63)
-    hidden: tuple[Width, ...] = Field(min_length=1, max_length=16, strict=False)
+    convolutions: tuple[Convolution, ...] = Field(default=(), max_length=16, strict=False)
+    hidden: tuple[Width, ...] = Field(max_length=16, strict=False)
     weights: Literal["binary", "ternary"] = "binary"
     input: Planes = Planes()
     training: Optimization
     augmentation: Augmentation = Augmentation()
     errors: Errors | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Recipe":
+        if not self.hidden and not self.convolutions:
+            raise ValueError("a network needs hidden layers, or convolutions")
+        if self.convolutions and self.input.planes == "stochastic":
+            raise ValueError("stochastic planes belong to networks without convolutions")
+        ends = {Fill.MINUS: ("low", self.input.low, -1), Fill.PLUS: ("high", self.input.high, 1)}
+        for first in self.convolutions[:1]:
+            name, found, wanted = ends.get(first.fill, ("", 0, 0))
+            if first.padding and found != wanted:
+                raise ValueError(
+                    f"convolutions.0 reads {wanted} outside of images, which must be input.{name}, "
+                    f"not {found}"
+                )
+        return self
 
     @classmethod
     def read(cls, path: str | Path) -> "Recipe":

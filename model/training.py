@@ -21,11 +21,11 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .data import Dataset, load
 from .draws import at_mean_rate
 from .errors import ErrorMap, LayerErrors
-from .export import export
+from .export import export, weighted_nodes
 from .generators import mix
 from .graph import Graph
 from .integer import Interpreter, labels
-from .layers import BinaryLinear, Pixels, mlp
+from .layers import Pixels, convnet, mlp
 from .planes import Stochastic
 from .presentations import Showing
 from .recipe import Optimization, Recipe, RecipeError
@@ -194,6 +194,7 @@ class _Run:
         self.planes = planes = recipe.input.stochastic(data.bits)
         count = recipe.input.shown or (planes and planes.presentations[0])
         self.showing = Showing(planes, count) if planes and count != "grey" else None
+        self.shape = _shape(recipe, data)
         self.model = _network(recipe, data)
         self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=options.learning_rate, fused=True
@@ -214,7 +215,8 @@ class _Run:
             inputs = distort(images.index_select(0, batch).float(), self.recipe.augmentation, draws)
             step = number * steps + index
             with self._erring(step):
-                step_loss, step_correct = self._step(inputs.flatten(1), labels[batch], step)
+                inputs = inputs.reshape(-1, *self.shape)
+                step_loss, step_correct = self._step(inputs, labels[batch], step)
             loss, correct = loss + step_loss / steps, correct + step_correct
         accuracy = correct / (steps * options.batch)
         return Epoch(number + 1, loss, accuracy, self._validate())
@@ -227,8 +229,8 @@ class _Run:
         step's weights; its nodes are numbered as those of the exported graph.
         """
         options = self.recipe.errors
-        layers = [module for module in self.model if isinstance(module, BinaryLinear)]
-        for node, layer in enumerate(layers, start=1):
+        layers = weighted_nodes(self.model)
+        for node, layer in layers:
             if options is not None:
                 seed, stored = error_seed(self.recipe, step), layer.stored().numpy()
                 drawn = at_mean_rate(stored, options.persistent, seed, node, ternary=layer.ternary)
@@ -236,12 +238,12 @@ class _Run:
         try:
             yield
         finally:
-            for layer in layers:
+            for _, layer in layers:
                 layer.errors = None
 
     def _logits(self, images: Tensor, *stream: int) -> Tensor:
-        """Logits (batch, classes) of pixels (batch, n). The recipe may show them by random bits,
-        which ``stream`` decides."""
+        """Logits (batch, classes) of pixels (batch, *shape). The recipe may show them by random
+        bits, which ``stream`` decides."""
         if self.showing is None:
             return self.model(images)
         seed = mix(self.recipe.seed, *stream)
@@ -256,9 +258,8 @@ class _Run:
         loss.backward()
         self.optimizer.step()
         with torch.no_grad():
-            for module in self.model:
-                if isinstance(module, BinaryLinear):
-                    module.latent.clamp_(-options.latent_limit, options.latent_limit)
+            for _, layer in weighted_nodes(self.model):
+                layer.latent.clamp_(-options.latent_limit, options.latent_limit)
         return loss.item(), int((logits.argmax(dim=1) == labels).sum())
 
     def _validate(self) -> float | None:
@@ -267,14 +268,14 @@ class _Run:
             return None
         self.model.eval()
         with torch.no_grad():
-            found = self._logits(images.flatten(1), _HELD).argmax(dim=1)
+            found = self._logits(images.reshape(-1, *self.shape), _HELD).argmax(dim=1)
         return float((found == labels).float().mean())
 
     def export(self) -> Graph:
         """The graph of the network as it is now."""
-        images, name = self.used[0].flatten(1), self.recipe.name
+        images, name = self.used[0].reshape(-1, *self.shape), self.recipe.name
         if self.planes is None:
-            return export(self.model, name, images.shape[1:])
+            return export(self.model, name, self.shape)
         return presented(self.model, name, self.planes, images[:STATISTICS])
 
     def state(self) -> dict:
@@ -300,11 +301,25 @@ def _prepared(recipe: Recipe, data: Dataset) -> Dataset:
 def _network(recipe: Recipe, data: Dataset) -> nn.Sequential:
     """The untrained network; the global random state is left as it was."""
     pixels = Pixels(data.bits, recipe.input.low, recipe.input.high)
-    inputs, ternary = math.prod(data.shape), recipe.weights == "ternary"
-    init = recipe.training.latent_init
+    shape, ternary = _shape(recipe, data), recipe.weights == "ternary"
+    options = {"ternary": ternary, "init": recipe.training.latent_init}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_draws(recipe, _INIT).initial_seed())
-        return mlp(inputs, recipe.hidden, data.classes, pixels, ternary=ternary, init=init)
+        if len(shape) == 1:
+            return mlp(*shape, recipe.hidden, data.classes, pixels, **options)
+        try:
+            form = recipe.convolutions, recipe.hidden, data.classes
+            return convnet(shape, *form, pixels, **options)
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
+
+
+def _shape(recipe: Recipe, data: Dataset) -> tuple[int] | tuple[int, int, int]:
+    """Of an image, as the network takes it: flat, or channels, rows and columns."""
+    if not recipe.convolutions:
+        return (math.prod(data.shape),)
+    *channels, rows, columns = data.shape
+    return math.prod(channels), rows, columns
 
 
 def _draws(recipe: Recipe, *stream: int) -> torch.Generator:
@@ -322,7 +337,7 @@ def _with_errors(recipe: Recipe, graph: Graph, data: Dataset) -> Iterator[float]
     if recipe.errors is None:
         return
     network = Interpreter(graph)
-    shown = network.shown(data.test_images.reshape(len(data.test_images), -1))
+    shown = network.shown(data.test_images.reshape(-1, *graph.input.shape))
     for number in range(recipe.errors.maps):
         seed, rate = mix(recipe.seed, _MAPS, number), recipe.errors.persistent
         errors = ErrorMap.draw(graph, seed, persistent=rate)
@@ -345,7 +360,7 @@ def _correct(graph: Graph, data: Dataset) -> tuple[int, ...]:
     planes = graph.input.planes
     counts = planes.presentations if isinstance(planes, Stochastic) else (None,)
     network = Interpreter(graph)
-    images = data.test_images.reshape(len(data.test_images), -1)
+    images = data.test_images.reshape(-1, *graph.input.shape)
     found = (labels(network.scores(images, presentations=count)) for count in counts)
     return tuple(int((each == data.test_labels).sum()) for each in found)
 

@@ -25,7 +25,8 @@ def needs_data(name: str) -> None:
 
 
 def test_every_network_has_recipe_and_record():
-    assert api.zoo() == ["digits-mlp", "digits-small", "fashion-mlp", "fashion-mlp-sc", "mnist-mlp"]
+    digits = ["digits-conv", "digits-mlp", "digits-small"]
+    assert api.zoo() == [*digits, "fashion-mlp", "fashion-mlp-sc", "mnist-mlp"]
     for name in api.zoo():
         assert (ZOO / f"{name}.toml").is_file() and (ZOO / f"{name}.json").is_file()
 
@@ -78,6 +79,15 @@ def test_digits_in_every_simulator(simulator, images):
     result = api.verify("digits-mlp", images, simulator=simulator)
     assert (result.scores, result.mismatches) == (10 * images, 0)
     assert result.cycles_per_image == result.planned_cycles_per_image
+
+
+@pytest.mark.parametrize("pauses", ["none", "both"])
+def test_convolutions_with_read_errors(pauses):
+    errors = api.Injection(1e-3, 0.0 if pauses == "none" else 1e-3, seed=3)
+    result = api.verify("digits-conv", 100, simulator="native", pauses=pauses, injection=errors)
+    assert (result.scores, result.mismatches) == (1000, 0)
+    if pauses == "none":
+        assert result.cycles_per_image == result.planned_cycles_per_image
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recipes: every bad field is reported with its path."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,33 @@ def test_stochastic_planes(tmp_path):
     assert recipe.input.shown is None and recipe.input.accumulate is None
     assert recipe.input.stochastic(5) == Stochastic(5, (8, 3), 5, "taps")
     assert _read(tmp_path, GOOD).input.stochastic(5) is None
+
+
+CONVOLVED = 'seed = 3\nconvolutions = [{ channels = 4, padding = 1, fill = "minus" }]'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("[16, 8]", "[]"), "a network needs hidden layers, or convolutions"),
+        (GOOD.replace("seed = 3", CONVOLVED.replace("padding = 1", "padding = 3")),
+         "convolutions.0: Value error, padding = 3 must be less than kernel = 3"),
+        (GOOD.replace("seed = 3", CONVOLVED.replace("minus", "zero")), "convolutions.0.fill: "),
+        (GOOD.replace("seed = 3", CONVOLVED) + "[input]\nlow = 0.0\n",
+         "convolutions.0 reads -1 outside of images, which must be input.low, not 0.0"),
+        (GOOD.replace("seed = 3", CONVOLVED)
+         + '[input]\nplanes = "stochastic"\npresentations = [3]\n',
+         "stochastic planes belong to networks without convolutions"),
+    ],
+)  # fmt: skip
+def test_convolutions_that_do_not_fit(tmp_path, text, message):
+    with pytest.raises(RecipeError, match=re.escape(message)):
+        _read(tmp_path, text)
+
+
+def test_convolutions_alone_are_a_network(tmp_path):
+    recipe = _read(tmp_path, GOOD.replace("seed = 3", CONVOLVED).replace("[16, 8]", "[]"))
+    assert recipe.convolutions[0].side(8) == 8 and recipe.convolutions[0].kernel == 3
 
 
 def test_a_missing_section_is_named(tmp_path):

@@ -14,7 +14,7 @@ from twincell.model.augmentation import distort
 from twincell.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from twincell.model.data import Dataset
 from twincell.model.planes import BINARY, FixedPoint
-from twincell.model.recipe import Augmentation, Recipe
+from twincell.model.recipe import Augmentation, Recipe, RecipeError
 from twincell.model.store import digest, load
 from twincell.model.training import CHECKPOINT, Epoch, Trained, train
 
@@ -77,6 +77,40 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, shapes, weights):
     assert [epoch.number for epoch in resumed] == [4]
     _assert_same(whole, parts)
     _assert_same(whole, train(recipe, tmp_path / "parts", data=shapes))
+
+
+CONVOLUTIONS = [
+    {"channels": 8, "padding": 1, "pool": 2},
+    {"channels": 12, "kernel": 2, "fill": "plus"},
+]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_convolutions_learn_and_resume(tmp_path, shapes, channels):
+    """Of images with and without an axis of channels; the second channel is the first, mirrored."""
+    data = shapes
+    if channels == 2:
+        both = (
+            np.stack([images, images[..., ::-1]], axis=1)
+            for images in (data.train_images, data.test_images)
+        )
+        data = replace(data, **dict(zip(("train_images", "test_images"), both, strict=True)))
+    recipe = _recipe(
+        convolutions=CONVOLUTIONS, hidden=[], training={"epochs": 20},
+        augmentation={"shift": 0.2, "mirror": 0.2}, errors={"persistent": 0.001, "maps": 2},
+    )  # fmt: skip
+    _interrupted(recipe, tmp_path / "parts", data, 2)
+    trained = train(recipe, tmp_path / "parts", data=data)
+    assert trained.accuracy > 0.75 and min(trained.with_errors) > 0.7
+    shapes_ = [value.shape for value in trained.graph.values]
+    assert shapes_ == [(channels, 6, 6), (8, 6, 6), (8, 3, 3), (12, 2, 2), (48,), (3,)]
+    _assert_same(trained, train(recipe, tmp_path / "whole", data=data))
+
+
+def test_images_that_are_too_small_are_refused(tmp_path, shapes):
+    recipe = _recipe(convolutions=[*CONVOLUTIONS, {"channels": 4}])
+    with pytest.raises(RecipeError, match=r"^convolutions.2 leaves nothing of images of 2 x 2$"):
+        train(recipe, tmp_path, data=shapes)
 
 
 def test_training_learns_and_leaves_the_random_state_alone(tmp_path, shapes):
@@ -207,6 +241,16 @@ def test_distortions_move_a_spot_within_their_limits():
         assert seen.any(dim=0).tolist() == [2 <= place <= 6 for place in range(9)]
     turned = distort(_spot(), Augmentation(rotation=90.0, scale=0.5, shear=0.5), draws)
     assert (turned.flatten(1).argmax(dim=1) == 40).all()  # the centre stays
+
+
+def test_channels_are_distorted_alike():
+    options, image = Augmentation(shift=2.0, rotation=20.0, mirror=0.5), _spot()
+    one, both = (
+        distort(given, options, torch.Generator().manual_seed(3))
+        for given in (image, torch.stack([image, 2 * image], dim=1))
+    )
+    assert torch.equal(both[:, 0], one) and not torch.equal(one, image)
+    assert both.shape == (len(image), 2, *image.shape[1:])
 
 
 def test_mirrored_images_change_sides():
