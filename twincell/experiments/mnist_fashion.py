@@ -73,7 +73,8 @@ def run(job: Job) -> Report:
     run_text = (
         f"Run: {'-'.join(map(str, size.hidden))} hidden neurons, {size.epochs} epochs a set, "
         f"batches of {size.batch}, rate {size.rate:g}, m = {size.meta:g} and {size.scaled:g}, "
-        f"{size.seeds} seeds. The published network is four times as wide and is trained for 50 epochs a set."
+        f"{size.seeds} seeds. The published network is four times as wide and is trained for 50 "
+        "epochs a set."
     )
     first = _QUICK if job.quick else _SCALED
     return Report(
