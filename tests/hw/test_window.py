@@ -7,6 +7,7 @@ from amaranth.sim import Simulator
 
 from twincell.hw.window import Window, WindowBuffer
 from twincell.model.nodes import Fill
+from twincell.model.reads import ArrayReads
 
 WINDOWS = {
     "one tap": Window(1, (3, 4), (1, 1), (1, 1), (0, 0)),
@@ -153,8 +154,9 @@ def test_the_rows_of_windows():
 
 
 def test_the_order_of_a_window():
-    order = Window(2, (4, 4), (1, 3), (1, 1), (0, 0)).order
-    assert order.tolist() == [0, 3, 1, 4, 2, 5]  # both channels of the first tap first
+    reads = ArrayReads(1, inputs=6, outputs=1, lanes=2, neurons=1, channels=2)
+    assert reads.sources.tolist() == [0, 3, 1, 4, 2, 5]  # both channels of the first tap first
+    assert ArrayReads(1, 6, 1, 2, 1).sources.tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_lanes_divide_the_channels():

@@ -123,7 +123,7 @@ RECIPES = {
     "seed a text": ("seed = 3", 'seed = "3"', "seed: Input should be a valid integer"),
     "seed negative": ("seed = 3", "seed = -1", "seed: Input should be greater than or equal to 0"),
     "seed a fraction": ("seed = 3", "seed = 3.5", "seed: Input should be a valid integer"),
-    "no layers": ("[16, 8]", "[]", "hidden: Tuple should have at least 1 item"),
+    "no layers": ("[16, 8]", "[]", "a network needs hidden layers, or convolutions"),
     "a layer of none": ("[16, 8]", "[16, 0]", "hidden.1: Input should be greater"),
     "a layer too wide": ("[16, 8]", "[70000]", "hidden.0: Input should be less"),
     "weights of four values": ("seed = 3", 'seed = 3\nweights = "quad"', "weights: Input should"),
