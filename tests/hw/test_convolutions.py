@@ -7,14 +7,7 @@ import contextlib
 import numpy as np
 import pytest
 
-from tests.support.graphs import (
-    random_dense,
-    random_graph,
-    random_head,
-    random_images,
-    random_thresholds,
-    random_weights,
-)
+from tests.support.graphs import bordered_conv, lenet, random_graph, random_head, random_images
 from tests.support.networks import run
 from tests.support.simulate import PAUSES
 from twincell.hw.arrays.emulated import EmulatedArrays
@@ -25,39 +18,8 @@ from twincell.hw.verilog import emit
 from twincell.model import integer, reference
 from twincell.model.errors import ErrorMap
 from twincell.model.graph import Graph
-from twincell.model.nodes import Conv, Fill, Flatten, Input, MaxPool
+from twincell.model.nodes import Conv, Fill, Flatten, Input
 from twincell.model.planes import Accumulate, Binary, FixedPoint, Stochastic
-
-
-def _conv(rng, planes, shape, outputs, kernel, *, padding=None, fill=Fill.MINUS, ternary=False):
-    """A convolution whose thresholds are near the middle of what each border class can reach."""
-    stride, padding = (1,) * len(kernel), padding or (0,) * len(kernel)
-    weights = random_weights(rng, (outputs, shape[0], *kernel), ternary)
-    blank = Conv(weights, np.zeros((1, 1, outputs), dtype=int), stride, padding, fill)
-    taps, _ = blank.present_taps(shape[1:])
-    thresholds = random_thresholds(rng, weights, planes, len(taps))
-    if not ternary:
-        absent = 1 - taps.reshape(len(taps), -1).mean(axis=1)
-        most = weights.fan_in * sum(planes.weights(0))
-        thresholds = np.maximum(thresholds - np.rint(absent * most / 2).astype(int)[:, None], 0)
-    return Conv(weights, thresholds, stride, padding, fill)
-
-
-def _lenet(rng, planes, fill=Fill.MINUS, ternary=False) -> Graph:
-    """3 channels of 8 x 8; two convolutions with poolings, a dense layer."""
-    return Graph(
-        (
-            Input((3, 8, 8), planes),
-            _conv(rng, planes, (3, 8, 8), 4, (3, 3), padding=(1, 1), fill=fill, ternary=ternary),
-            MaxPool((2, 2), (2, 2), rng.integers(0, 2, 4)),
-            _conv(rng, Binary(), (4, 4, 4), 6, (3, 3), padding=(1, 1), fill=fill, ternary=ternary),
-            MaxPool((2, 2), (2, 2), rng.integers(0, 2, 6)),
-            Flatten(),
-            random_dense(rng, 24, 10),
-            random_head(rng, 10, 5),
-        ),
-        "lenet",
-    )
 
 
 def _check(graph, planned, images, **options):
@@ -94,7 +56,7 @@ def test_random_networks(seed):
 )
 def test_a_small_lenet(fill, bits, ternary, arrangement):
     rng = np.random.default_rng(bits)
-    graph = _lenet(rng, FixedPoint(bits) if bits > 1 else Binary(), fill, ternary)
+    graph = lenet(rng, FixedPoint(bits) if bits > 1 else Binary(), fill, ternary)
     planned = plan(graph, Budget(lanes=120, arrangement=arrangement))
     _check(graph, planned, random_images(rng, graph, 2), pauses="both")
 
@@ -102,7 +64,7 @@ def test_a_small_lenet(fill, bits, ternary, arrangement):
 @pytest.mark.parametrize("lanes", [6, 20, 60, 200, 600])
 def test_steady_cycles_equal_the_plan(lanes):
     rng = np.random.default_rng(lanes)
-    graph = _lenet(rng, Binary())
+    graph = lenet(rng, Binary())
     planned = plan(graph, Budget(lanes=lanes))
     observed = _check(graph, planned, random_images(rng, graph, 7))
     assert set(np.diff(observed.finished)[3:]) == {planned.cycles_per_image}
@@ -111,7 +73,7 @@ def test_steady_cycles_equal_the_plan(lanes):
 @pytest.mark.parametrize("fill", Fill)
 def test_whole_pixels(fill):
     rng, planes, shape = np.random.default_rng(3), FixedPoint(4), (3, 6, 6)
-    layer = _conv(rng, planes, shape, 4, (3, 3), padding=(1, 1), fill=fill)
+    layer = bordered_conv(rng, planes, shape, 4, (3, 3), padding=(1, 1), fill=fill)
     graph = Graph((Input(shape, planes), layer, Flatten(), random_head(rng, 144, 5)))
     planned = plan(graph, Budget(lanes=60, first_layer="parallel"))
     _check(graph, planned, random_images(rng, graph, 3))
@@ -121,14 +83,14 @@ def test_presentations_that_have_no_hardware():
     rng = np.random.default_rng(1)
     at_output = Stochastic(4, (2,), accumulate=Accumulate.OUTPUT)
     first = Stochastic(4, (2,))
-    one = _conv(rng, at_output, (1, 4, 4), 2, (2, 2))
+    one = bordered_conv(rng, at_output, (1, 4, 4), 2, (2, 2))
     head = random_head(rng, 18, 3)
     graph = Graph((Input((1, 4, 4), at_output), one, Flatten(), head))
     _check(graph, plan(graph, Budget(lanes=20)), random_images(rng, graph, 3))
-    two = _conv(rng, first, (1, 4, 4), 2, (2, 2))
+    two = bordered_conv(rng, first, (1, 4, 4), 2, (2, 2))
     with pytest.raises(PlanError, match=r"node 1 \(Conv\) has no hardware that adds up presentati"):
         plan(Graph((Input((1, 4, 4), first), two, Flatten(), head)))
-    three = _conv(rng, at_output, (2, 4, 4), 2, (2, 2))
+    three = bordered_conv(rng, at_output, (2, 4, 4), 2, (2, 2))
     with pytest.raises(PlanError, match="a stochastic image of 2 channels has no hardware"):
         plan(Graph((Input((2, 4, 4), at_output), three, Flatten(), head)))
 
@@ -146,7 +108,7 @@ def test_presentations_that_have_no_hardware():
 def test_scores_with_read_errors(fill, bits, ternary, arrangement, first_layer):
     """Emulated memories, the packed interpreter and torch; flips are counted."""
     rng = np.random.default_rng(bits)
-    graph = _lenet(rng, FixedPoint(bits) if bits > 1 else Binary(), fill, ternary)
+    graph = lenet(rng, FixedPoint(bits) if bits > 1 else Binary(), fill, ternary)
     planned = plan(graph, Budget(lanes=120, arrangement=arrangement, first_layer=first_layer))
     errors = ErrorMap.draw(graph, 5, persistent=0.01, transient=0.02)
     network = Network(errors.sensed(graph), planned, arrays=EmulatedArrays(errors))
@@ -190,7 +152,7 @@ def test_read_errors_of_random_networks(seed):
 
 def test_the_verilog_is_proven_equal(tmp_path):
     """With words of three channels, of which two lanes are counted."""
-    graph = _lenet(np.random.default_rng(1), FixedPoint(2), Fill.ABSENT)
+    graph = lenet(np.random.default_rng(1), FixedPoint(2), Fill.ABSENT)
     planned = plan(graph, Budget(lanes=60))
     assert planned.layers[0].lanes == 3
     assert prove(emit(Network(graph, planned), tmp_path, name="lenet")).bits > 1000

@@ -115,6 +115,43 @@ def random_graph(rng: np.random.Generator) -> Graph:
     return Graph(tuple(nodes), "random")
 
 
+def bordered_conv(
+    rng, planes, shape, outputs, kernel, *, padding=None, fill=Fill.MINUS, ternary=False
+):
+    """A convolution whose thresholds are near the middle of what each border class can reach."""
+    stride, padding = (1,) * len(kernel), padding or (0,) * len(kernel)
+    weights = random_weights(rng, (outputs, shape[0], *kernel), ternary)
+    blank = Conv(weights, np.zeros((1, 1, outputs), dtype=int), stride, padding, fill)
+    taps, _ = blank.present_taps(shape[1:])
+    thresholds = random_thresholds(rng, weights, planes, len(taps))
+    if not ternary:
+        absent = 1 - taps.reshape(len(taps), -1).mean(axis=1)
+        most = weights.fan_in * sum(planes.weights(0))
+        thresholds = np.maximum(thresholds - np.rint(absent * most / 2).astype(int)[:, None], 0)
+    return Conv(weights, thresholds, stride, padding, fill)
+
+
+def lenet(rng, planes, fill=Fill.MINUS, ternary=False) -> Graph:
+    """3 channels of 8 x 8; two convolutions with poolings, a dense layer."""
+    return Graph(
+        (
+            Input((3, 8, 8), planes),
+            bordered_conv(
+                rng, planes, (3, 8, 8), 4, (3, 3), padding=(1, 1), fill=fill, ternary=ternary
+            ),
+            MaxPool((2, 2), (2, 2), rng.integers(0, 2, 4)),
+            bordered_conv(
+                rng, Binary(), (4, 4, 4), 6, (3, 3), padding=(1, 1), fill=fill, ternary=ternary
+            ),
+            MaxPool((2, 2), (2, 2), rng.integers(0, 2, 6)),
+            Flatten(),
+            random_dense(rng, 24, 10),
+            random_head(rng, 10, 5),
+        ),
+        "lenet",
+    )
+
+
 def _random_conv(rng: np.random.Generator, value: Value) -> Conv:
     channels, *size = value.shape
     kernel = tuple(int(rng.integers(1, min(4, n) + 1)) for n in size)

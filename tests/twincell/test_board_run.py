@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tests.support.graphs import mlp
+from tests.support.graphs import lenet, mlp
 from twincell import board_link, board_measure
 from twincell.board_measure import Way
 from twincell.cli import app
 from twincell.fpga.host.experiment import Measured
 from twincell.hw.plan import Budget
 from twincell.model import store
-from twincell.model.planes import Stochastic
+from twincell.model.planes import FixedPoint, Stochastic
 from twincell.sweeps.sweep import sweep
 
 RATES = [(None, None), (0.02, None), (None, 0.01), (0.05, 0.05)]
@@ -260,3 +260,16 @@ def test_no_torch():
     """The host of a board imports no torch."""
     text = "import sys; import twincell.board_measure; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", text]).returncode == 0
+
+
+@pytest.mark.slow
+def test_convolutions_on_a_board(tmp_path):
+    """Of one channel and of three: what the host writes and what it expects have another order."""
+    path = tmp_path / "lenet.safetensors"
+    store.save(lenet(np.random.default_rng(1), FixedPoint(4)), path)
+    for net in ("digits-conv", path):
+        words = ["ulx3s-85f", "--net", net, "--lanes", 60, "--images", 4, "--simulate", "--json"]
+        code, out, _ = call("run", *words, "--ber", 0.02, "--transient", 0.001)
+        found = json.loads(out)
+        assert code == 0 and found["mismatches"] == 0
+        assert found["flips"] == found["expected_flips"] > 0 and found["wrong_synapses"] > 0
