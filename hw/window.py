@@ -91,10 +91,15 @@ class Window:
     @property
     def slots(self) -> int:
         """Rows of the image that are kept, a power of two: those that a row of windows needs and
-        those that come meanwhile, also where one image follows another."""
+        those that come meanwhile, also where one image follows another, so that an image that comes
+        steadily never waits."""
         rows = self.rows()
+        meanwhile = -(-self.size[0] // len(rows))
         following = zip(rows, [*rows[1:], rows[0]], strict=True)
-        needed = max(row.freed + after.needed for row, after in following)
+        needed = max(
+            *(row.freed + after.needed for row, after in following),
+            *(row.needed + meanwhile for row in rows),
+        )
         return 1 << (needed - 1).bit_length()
 
 

@@ -70,6 +70,23 @@ def test_steady_cycles_equal_the_plan(lanes):
     assert set(np.diff(observed.finished)[3:]) == {planned.cycles_per_image}
 
 
+@pytest.mark.parametrize(
+    "seed", [105, *(pytest.param(s, marks=pytest.mark.slow) for s in range(200, 300))]
+)
+def test_random_networks_take_the_planned_cycles(seed):
+    """The first has five stages of 12 cycles one after the other."""
+    rng = np.random.default_rng(seed)
+    graph = random_graph(rng)
+    try:
+        planned = plan(graph, Budget(lanes=int(2 ** rng.uniform(3, 8))))
+    except PlanError:
+        pytest.skip("a network without hardware")
+    if planned.presentations or planned.cycles_per_image > 150:
+        pytest.skip("a slow network, or of several paces")
+    observed = _check(graph, planned, random_images(rng, graph, 10))
+    assert set(np.diff(observed.finished)[5:]) == {planned.cycles_per_image}
+
+
 @pytest.mark.parametrize("fill", Fill)
 def test_whole_pixels(fill):
     rng, planes, shape = np.random.default_rng(3), FixedPoint(4), (3, 6, 6)
