@@ -13,7 +13,7 @@ from tests.support.simulate import PAUSES
 from twincell.hw.arrays.emulated import EmulatedArrays
 from twincell.hw.equivalence import prove
 from twincell.hw.network import Network
-from twincell.hw.plan import Budget, PlanError, plan
+from twincell.hw.plan import Budget, Plan, PlanError, plan
 from twincell.hw.verilog import emit
 from twincell.model import integer, reference
 from twincell.model.errors import ErrorMap
@@ -70,19 +70,25 @@ def test_steady_cycles_equal_the_plan(lanes):
     assert set(np.diff(observed.finished)[3:]) == {planned.cycles_per_image}
 
 
+def _quick(rng) -> tuple[Graph, Plan]:
+    """A random network with convolutions, of one pace and of few cycles."""
+    while True:
+        graph, planned = random_graph(rng), None
+        with contextlib.suppress(PlanError):
+            planned = plan(graph, Budget(lanes=int(2 ** rng.uniform(3, 8))))
+        convolves = any(isinstance(node, Conv) for node in graph.nodes)
+        if planned and convolves and not planned.presentations and planned.cycles_per_image <= 150:
+            return graph, planned
+
+
 @pytest.mark.parametrize(
-    "seed", [105, *(pytest.param(s, marks=pytest.mark.slow) for s in range(200, 300))]
+    "seed", [105, *(pytest.param(s, marks=pytest.mark.slow) for s in range(200, 240))]
 )
 def test_random_networks_take_the_planned_cycles(seed):
     """The first has five stages of 12 cycles one after the other."""
     rng = np.random.default_rng(seed)
-    graph = random_graph(rng)
-    try:
-        planned = plan(graph, Budget(lanes=int(2 ** rng.uniform(3, 8))))
-    except PlanError:
-        pytest.skip("a network without hardware")
-    if planned.presentations or planned.cycles_per_image > 150:
-        pytest.skip("a slow network, or of several paces")
+    graph, planned = _quick(rng)
+    assert seed != 105 or [stage.cycles for stage in planned.stages] == [12, 12, 12, 6, 12, 12]
     observed = _check(graph, planned, random_images(rng, graph, 10))
     assert set(np.diff(observed.finished)[5:]) == {planned.cycles_per_image}
 
