@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -194,8 +194,9 @@ class WindowBuffer(wiring.Component):
         read = memory.read_port()
 
         held = Signal(range(slots + 1))  # rows that are whole and not given up
+        names = "word", "column", "slot"
         at = [
-            Signal(range(size), name=f"at_{name}") for size, name in zip(sizes, "wcs", strict=True)
+            Signal(range(size), name=f"at_{name}") for size, name in zip(sizes, names, strict=True)
         ]
         filled = Signal()
         m.d.comb += [
@@ -209,7 +210,8 @@ class WindowBuffer(wiring.Component):
 
         tap_word, tap_column, tap_row = self._taps(m)
         left, freed, origin, row_inside = self._position(m, held, tap_row)
-        column = Signal(signed(columns.bit_length() + 2))
+        side = self.window.padding[1]
+        column = Signal(range(-side, columns + side))
         slot = Signal(range(slots))
         inside = Signal()
         plane = Signal.like(self.plane)
@@ -220,7 +222,7 @@ class WindowBuffer(wiring.Component):
             read.en.eq(self.en),
             read.addr.eq(Cat(tap_word, column[: len(at[1])], slot)),
         ]
-        if self.window.padding[1]:
+        if side:
             m.d.comb += inside.eq(row_inside & (column >= 0) & (column < columns))
         else:
             m.d.comb += inside.eq(row_inside)
@@ -257,14 +259,12 @@ class WindowBuffer(wiring.Component):
         """Walks through the windows of an image: the column of the first taps, rows given up in
         this cycle, the slot of the first taps, and whether this read's row is in the image."""
         window, rows = self.window, self.window.rows()
-        (size, columns), (stride, step), (padding, side) = (
-            window.size, window.stride, window.padding
-        )  # fmt: skip
+        (stride, step), (padding, side), size = window.stride, window.padding, window.size[0]
         outputs, across = window.outputs
         end = (across - 1) * step - side
-        left = Signal(signed(max(columns, side).bit_length() + 1), init=-side)
+        left = Signal(range(-side, end + 1), init=-side)
         row = Signal(range(outputs))
-        top = Signal(signed(max(size, padding).bit_length() + 1), init=-padding)
+        top = Signal(range(-padding, rows[-1].top + 1), init=-padding)
         slots = window.slots
         origin = Signal(range(slots), init=-padding % slots)
         needed = Signal(range(slots + 1), init=rows[0].needed)

@@ -21,6 +21,7 @@ WINDOWS = {
     "one row of windows": Window(1, (3, 8), (3, 3), (1, 2), (0, 1)),
     "flat": Window(3, (9,), (4,), (2,), (1,)),
     "flat and short": Window(1, (2,), (2,), (1,), (1,)),
+    "wide padding": Window(1, (2, 1), (2, 8), (1, 1), (1, 7)),
     "deep padding": Window(1, (2, 2), (5, 5), (1, 1), (3, 3)),
 }
 
