@@ -115,6 +115,7 @@ class Reads(_Part):
     by_neuron: bool
     whole: bool
     channels: int = 0
+    tap_rows: int = 1
 
 
 class ResultAt(_Part):

@@ -30,7 +30,7 @@ class Dense(wiring.Component):
 
     Members
     -------
-    i : In(stream of words of ``layer.lanes`` pixels)
+    i : In(stream of words of ``layer.word`` pixels)
     o : Out(stream of ``layer.neurons`` bits)
     variant : In, see :class:`~.sums.Sums`
     """

@@ -138,6 +138,16 @@ class LayerPlan:
         return 1 if self.window is None else self.window.positions
 
     @property
+    def tap_rows(self) -> int:
+        """Rows of a window that a read covers: one, or all of them."""
+        return 1 if self.window is None else max(self.lanes // self.channels, 1)
+
+    @property
+    def word(self) -> int:
+        """Pixels of a word that comes in."""
+        return self.lanes // self.tap_rows
+
+    @property
     def elements(self) -> int:
         """Elements that come in for an image."""
         return self.inputs if self.window is None else self.channels * self.window.pixels
@@ -151,7 +161,7 @@ class LayerPlan:
     def cycles(self) -> int:
         """Cycles an image keeps the layer busy: those of its reads or, where windows skip much of
         it, of its words."""
-        words = 0 if self.window is None else self.passes * self.elements // self.lanes
+        words = 0 if self.window is None else self.passes * self.elements // self.word
         return max(self.reads * self.cycles_per_read, words)
 
     @property
@@ -178,7 +188,8 @@ class LayerPlan:
         """The order in which the array is read."""
         by_neuron = self.arrangement is Arrangement.COLUMNS
         size = (self.inputs, self.outputs, self.lanes, self.neurons)
-        return ArrayReads(self.node, *size, by_neuron, self.parallel, self.channels)
+        order = self.channels, self.tap_rows
+        return ArrayReads(self.node, *size, by_neuron, self.parallel, *order)
 
     def column(self, neuron: int, lane: int) -> int:
         """The column on which a neuron of the group meets an input of the read."""
@@ -190,7 +201,7 @@ class LayerPlan:
         """Bits (outputs, *inputs) laid out as (rows, columns); unused cells are 0."""
         padded = np.zeros((self.groups * self.neurons, self.folds * self.lanes), dtype=np.uint8)
         flat = np.reshape(synapses, (self.outputs, self.inputs))
-        padded[: self.outputs, : self.inputs] = by_position(flat, self.channels)
+        padded[: self.outputs, : self.inputs] = by_position(flat, self.channels, self.tap_rows)
         tiles = padded.reshape(self.groups, self.neurons, self.folds, self.lanes)
         by_column = self.arrangement is Arrangement.COLUMNS
         order = (0, 2, 1, 3) if by_column else (0, 2, 3, 1)

@@ -130,7 +130,7 @@ class Network(wiring.Component):
             if isinstance(stage, PoolPlan):
                 bits, taken, given = 1, stage.size, stage.size
             else:
-                bits, taken, given = stage.pixel_bits, stage.lanes, stage.neurons
+                bits, taken, given = stage.pixel_bits, stage.word, stage.neurons
             gearbox = Gearbox(bits, stage.elements, size, taken)
             m.submodules[f"{stage.name}_words"] = gearbox
             m.submodules[stage.name] = component

@@ -5,7 +5,7 @@ A layer of ``n`` inputs and ``m`` outputs reads its array once in ``cycles_per_r
 covers ``lanes`` inputs of ``neurons`` neurons, so a vector takes
 ``planes * ceil(n / lanes) * ceil(m / neurons)`` reads. Layers work on successive images at the same
 time, so an image takes as many cycles as the slowest layer. A convolution is read for each of its
-windows, tap by tap, and ``lanes`` are channels of a tap.
+windows, tap by tap, and ``lanes`` are channels of a tap, or all channels of a column of taps.
 
 A stochastic image is shown in presentations, whose number is chosen at run time. Added up in the
 first layer they are its planes; added up at the output, every layer reads its array once more for
@@ -227,7 +227,7 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     )
     # Beats of a size that divides the first stage's words need no odd gearbox.
     first = min([*layers, *pools], key=lambda stage: stage.node)
-    word = first.size if isinstance(first, PoolPlan) else first.lanes
+    word = first.size if isinstance(first, PoolPlan) else first.word
     sizes = [size for size in _divisors(word) if beats(pixels, size) <= most]
     spatial = isinstance(first, PoolPlan) or first.window is not None
     channels = graph.input.shape[0] if spatial else 0
@@ -322,7 +322,9 @@ def _foldings(layer: LayerPlan) -> list[LayerPlan]:
     if layer.window is None:
         pairs = itertools.product(_sizes(layer.inputs), _sizes(layer.outputs))
     else:  # words of channels, and beats that are as many for every window
-        pairs = itertools.product(_divisors(layer.channels), _divisors(layer.outputs))
+        taps = layer.channels * layer.window.kernel[0]  # of a column
+        lanes = sorted({*_divisors(layer.channels), taps})
+        pairs = itertools.product(lanes, _divisors(layer.outputs))
     by_rows = layer.arrangement is Arrangement.ROWS
     every = [
         replace(layer, lanes=lanes, neurons=neurons)

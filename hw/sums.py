@@ -108,7 +108,7 @@ class Sums(wiring.Component):
 
     Members
     -------
-    i : In(stream of words of ``layer.lanes`` pixels); planes of equal weight come one by one
+    i : In(stream of words of ``layer.word`` pixels); planes of equal weight come one by one
     variant : In, which of ``layer.presentations`` an image has, where they are planes; it stays
         while images are inside
     room : In(1), the sink can take one more group
@@ -155,7 +155,7 @@ class Sums(wiring.Component):
         self.constant_shape = range_shape(low, high)
         self.total_shape = range_shape(low >> halve, (high >> halve) + most)
         members = {
-            "i": In(vector_stream(layer.pixel_bits, layer.lanes)),
+            "i": In(vector_stream(layer.pixel_bits, layer.word)),
             "room": In(1),
             "started": Out(1),
             "valid": Out(1),
@@ -270,8 +270,9 @@ class Sums(wiring.Component):
 
     def _enable(self, buffer: wiring.Component, lanes: Value) -> Value:
         """The lanes that count: none of a tap that is absent."""
-        absent = self.layer.window is not None and self.layer.window.fill is Fill.ABSENT
-        return Mux(buffer.inside, lanes, 0) if absent else lanes
+        if self.layer.window is None or self.layer.window.fill is not Fill.ABSENT:
+            return lanes
+        return lanes & Cat(row.replicate(self.layer.word) for row in buffer.inside)
 
     def _spread(self, lanes: Value) -> Value:
         """A bit for each input of a read, laid out on the columns."""
@@ -374,8 +375,8 @@ def input_buffer(layer: LayerPlan) -> PlaneBuffer | WindowBuffer:
     if layer.window is not None:
         if layer.parallel:  # the bits of a pixel are all shown, as so many channels
             window = replace(layer.window, channels=layer.channels * layer.planes)
-            return WindowBuffer(window, 1, layer.lanes * layer.planes)
-        return WindowBuffer(layer.window, layer.planes, layer.lanes)
+            return WindowBuffer(window, 1, layer.word * layer.planes, rows=layer.tap_rows)
+        return WindowBuffer(layer.window, layer.planes, layer.word, rows=layer.tap_rows)
     if layer.equal:
         words = layer.planes * layer.folds
         return PlaneBuffer(1, layer.lanes, words, variable=True)

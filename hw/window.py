@@ -121,10 +121,10 @@ class Row:
 
 
 class WindowBuffer(wiring.Component):
-    """Takes images in, row by row, and shows one tap of one window at a time.
+    """Takes images in, row by row, and shows a tap of a window at a time, or a column of taps.
 
     Writing takes a word a cycle and stops while all rows that fit are needed. A read is a cycle
-    with ``en`` high, and takes the next tap: what it reads is at ``shown`` from the next cycle
+    with ``en`` high, and takes what comes next: what it reads is at ``shown`` from the next cycle
     until after the next read. After the last tap comes the first again, of the same window; the
     cycle in which ``release`` is high moves to the next window, and a read may go with it.
 
@@ -134,6 +134,7 @@ class WindowBuffer(wiring.Component):
     bits : of a pixel; 1 for bits, which have only plane 0
     lanes : pixels of a word; divides the channels
     by_word : a window is read word by word, all taps of each; else tap by tap, all words of each
+    rows : of taps that a read covers: one, or all of the window, whose positions are then one word
 
     Members
     -------
@@ -143,16 +144,23 @@ class WindowBuffer(wiring.Component):
     first, last : Out(1), the read is of the first tap, and of the last
     done : Out(1), it is the last of the window
     word : Out, of the read: which of the position's words
-    shown : Out(lanes)
-    inside : Out(1), beside ``shown``: it lies in the image
+    shown : Out(rows * lanes), row by row
+    inside : Out(rows), beside ``shown``: which of its rows lie in the image
     release : In(1)
     """
 
     latency = 1
 
-    def __init__(self, window: Window, bits: int, lanes: int, *, by_word: bool = False):
+    def __init__(
+        self, window: Window, bits: int, lanes: int, *, by_word: bool = False, rows: int = 1
+    ):
         if window.channels % lanes:
             raise ValueError(f"{lanes} lanes do not divide {window.channels} channels")
+        if rows > 1 and (rows, lanes) != (window.kernel[0], window.channels):
+            raise ValueError(
+                f"A read of {rows} rows and {lanes} lanes is no column of a window of "
+                f"{window.kernel[0]} rows and {window.channels} channels"
+            )
         if len(window.size) == 1:  # a single column of rows
             window = Window(
                 window.channels, (*window.size, 1), (*window.kernel, 1), (*window.stride, 1),
@@ -163,6 +171,7 @@ class WindowBuffer(wiring.Component):
         self.lanes = lanes
         self.words = window.channels // lanes
         self.by_word = by_word
+        self.rows = rows
         super().__init__(
             {
                 "i": In(vector_stream(bits, lanes)),
@@ -173,8 +182,8 @@ class WindowBuffer(wiring.Component):
                 "last": Out(1),
                 "done": Out(1),
                 "word": Out(range(self.words)),
-                "shown": Out(lanes),
-                "inside": Out(1),
+                "shown": Out(rows * lanes),
+                "inside": Out(rows),
                 "release": In(1),
             }
         )
@@ -182,63 +191,93 @@ class WindowBuffer(wiring.Component):
     def elaborate(self, platform):
         # A row's slot, a column and a word make the address, each with bits of its own. Slots go
         # round, so a window's rows are the slots from `origin` on; those above the image are
-        # slots of other rows, which are not looked at.
+        # slots of other rows, which are not looked at. Rows that are read together have a memory
+        # for each slot.
         m = Module()
         columns, words = self.window.size[1], self.words
         slots = self.window.slots
-        word = data.ArrayLayout(self.bits, self.lanes)
         sizes = words, columns, slots
-        depth = 1 << sum((size - 1).bit_length() for size in sizes)
-        m.submodules.memory = memory = Memory(shape=word, depth=max(depth, 2), init=[])
-        write = memory.write_port()
-        read = memory.read_port()
-
-        held = Signal(range(slots + 1))  # rows that are whole and not given up
         names = "word", "column", "slot"
+        held = Signal(range(slots + 1))  # rows that are whole and not given up
         at = [
             Signal(range(size), name=f"at_{name}") for size, name in zip(sizes, names, strict=True)
         ]
-        filled = Signal()
+        put, filled = Signal(), Signal()
         m.d.comb += [
             self.i.ready.eq(held != slots),
-            write.en.eq(self.i.valid & self.i.ready),
-            write.addr.eq(Cat(at)),
-            write.data.eq(self.i.payload),
-            filled.eq(write.en & (at[0] == words - 1) & (at[1] == columns - 1)),
+            put.eq(self.i.valid & self.i.ready),
+            filled.eq(put & (at[0] == words - 1) & (at[1] == columns - 1)),
         ]
-        _walk(m, write.en, at, sizes)
+        _walk(m, put, at, sizes)
 
         tap_word, tap_column, tap_row = self._taps(m)
-        left, freed, origin, row_inside = self._position(m, held, tap_row)
+        left, freed, origin, top = self._position(m, held)
+        m.d.sync += held.eq(held + filled - freed)
         side = self.window.padding[1]
         column = Signal(range(-side, columns + side))
         slot = Signal(range(slots))
-        inside = Signal()
-        plane = Signal.like(self.plane)
-        m.d.sync += held.eq(held + filled - freed)
-        m.d.comb += [
-            column.eq(left + tap_column),
-            slot.eq(origin + tap_row),
-            read.en.eq(self.en),
-            read.addr.eq(Cat(tap_word, column[: len(at[1])], slot)),
-        ]
-        if side:
-            m.d.comb += inside.eq(row_inside & (column >= 0) & (column < columns))
+        m.d.comb += [column.eq(left + tap_column), slot.eq(origin + tap_row)]
+        place = Cat(tap_word, column[: len(at[1])])
+        if self.rows == 1:
+            rows = [self._memory(m, "memory", put, Cat(at), Cat(place, slot))]
         else:
-            m.d.comb += inside.eq(row_inside)
-        with m.If(self.en):
-            m.d.sync += [plane.eq(self.plane), self.inside.eq(inside)]
-        fill = self.window.fill is Fill.PLUS
-        for lane in range(self.lanes):
-            pixel = read.data[lane]
-            bit = pixel.bit_select(plane, 1) if self.bits > 1 else pixel
-            outside = any(self.window.padding)
-            m.d.comb += self.shown[lane].eq(Mux(self.inside, bit, fill) if outside else bit)
+            banks = [
+                self._memory(m, f"slot{k}", put & (at[2] == k), Cat(at[:2]), place)
+                for k in range(slots)
+            ]
+            first = Signal.like(slot)
+            with m.If(self.en):
+                m.d.sync += first.eq(slot)
+            rows = [self._of_row(m, banks, first + row, row) for row in range(self.rows)]
+        self._show(m, rows, column, top + tap_row)
         return m
+
+    def _memory(self, m: Module, name: str, put: Value, at: Value, place: Value) -> Value:
+        """Words; returns what is read."""
+        depth = max(1 << len(at), 2)
+        word = data.ArrayLayout(self.bits, self.lanes)
+        m.submodules[name] = memory = Memory(shape=word, depth=depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        m.d.comb += [
+            write.en.eq(put),
+            write.addr.eq(at),
+            write.data.eq(self.i.payload),
+            read.en.eq(self.en),
+            read.addr.eq(place),
+        ]
+        return read.data.as_value()
+
+    def _of_row(self, m: Module, banks: list[Value], slot: Value, row: int) -> Signal:
+        """The word of the bank of a slot; slots go round."""
+        chosen = Signal(len(banks[0]), name=f"row{row}")
+        with m.Switch(slot[: (len(banks) - 1).bit_length()]):
+            for index, bank in enumerate(banks):
+                with m.Case(index):
+                    m.d.comb += chosen.eq(bank)
+        return chosen
+
+    def _show(self, m: Module, rows: list[Value], column: Value, top: Value) -> None:
+        """The plane of what was read, and what lies outside the image."""
+        (size, columns), (padding, side) = self.window.size, self.window.padding
+        plane, fill = Signal.like(self.plane), self.window.fill is Fill.PLUS
+        with m.If(self.en):
+            m.d.sync += plane.eq(self.plane)
+        for index, pixels in enumerate(rows):
+            row, inside = top + index, Value.cast(1)
+            if padding:
+                inside = inside & (row >= 0) & (row < size)
+            if side:
+                inside = inside & (column >= 0) & (column < columns)
+            with m.If(self.en):
+                m.d.sync += self.inside[index].eq(inside)
+            for lane in range(self.lanes):
+                bit = pixels.word_select(lane, self.bits).bit_select(plane, 1)
+                shown = Mux(self.inside[index], bit, fill) if padding or side else bit
+                m.d.comb += self.shown[index * self.lanes + lane].eq(shown)
 
     def _taps(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Walks through the taps of a window: word, column and row of this read."""
-        rows, columns = self.window.kernel
+        rows, columns = self.window.kernel[0] // self.rows, self.window.kernel[1]
         sizes = {"word": self.words, "column": columns, "row": rows}
         names = ("column", "row", "word") if self.by_word else ("word", "column", "row")
         at = {name: Signal(range(sizes[name]), name=f"tap_{name}") for name in names}
@@ -253,11 +292,9 @@ class WindowBuffer(wiring.Component):
         ]
         return at["word"], at["column"], at["row"]
 
-    def _position(
-        self, m: Module, held: Signal, tap_row: Signal
-    ) -> tuple[Signal, Signal, Signal, Value]:
+    def _position(self, m: Module, held: Signal) -> tuple[Signal, Signal, Signal, Signal]:
         """Walks through the windows of an image: the column of the first taps, rows given up in
-        this cycle, the slot of the first taps, and whether this read's row is in the image."""
+        this cycle, the slot of the first taps, and their row."""
         window, rows = self.window, self.window.rows()
         (stride, step), (padding, side), size = window.stride, window.padding, window.size[0]
         outputs, across = window.outputs
@@ -288,8 +325,7 @@ class WindowBuffer(wiring.Component):
             ]
             m.d.comb += freed.eq(_by_row(m, row, [each.freed for each in rows], "freed"))
             m.d.sync += needed.eq(_by_row(m, after, [each.needed for each in rows], "needed"))
-        taken = top + tap_row
-        return left, freed, origin, (taken >= 0) & (taken < size) if padding else Value.cast(1)
+        return left, freed, origin, top
 
 
 class Borders(wiring.Component):

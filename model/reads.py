@@ -9,13 +9,14 @@ from .graph import Graph
 from .nodes import Conv, Dense, Head
 
 
-def by_position(values: np.ndarray, channels: int) -> np.ndarray:
+def by_position(values: np.ndarray, channels: int, rows: int = 1) -> np.ndarray:
     """Values (..., elements) in PyTorch's order, channel by channel, as hardware takes them:
-    position by position, all channels of each. Without channels they stay as they are."""
+    position by position, all channels of each; or, of a window of so many rows, column by column.
+    Without channels they stay as they are."""
     if not channels:
         return values
     shape = values.shape
-    return values.reshape(*shape[:-1], channels, -1).swapaxes(-1, -2).reshape(shape)
+    return values.reshape(*shape[:-1], channels, rows, -1).swapaxes(-1, -3).reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class ArrayReads:
     whole : a read serves all planes, as it latches what is stored; else a plane, as it latches
         whether that agrees
     channels : inputs come position by position, so many of each; 0 where they come in order
+    tap_rows : rows of a window, where it comes column by column; else 1
     """
 
     node: int
@@ -46,6 +48,7 @@ class ArrayReads:
     by_neuron: bool = True
     whole: bool = False
     channels: int = 0
+    tap_rows: int = 1
 
     @property
     def folds(self) -> int:
@@ -55,7 +58,7 @@ class ArrayReads:
     @property
     def sources(self) -> np.ndarray:
         """The node's inputs in the order in which they are read, int (inputs,)."""
-        return by_position(np.arange(self.inputs), self.channels)
+        return by_position(np.arange(self.inputs), self.channels, self.tap_rows)
 
     @property
     def groups(self) -> int:

@@ -10,9 +10,11 @@ from ...hw.arrays import settings
 from ...hw.edges.registers import MAGIC
 from ...hw.layer_plan import Arrangement, LayerPlan
 from ...hw.loading import Target
+from ...hw.window import Window
 from ...model.errors import ErrorMap
 from ...model.generators import start_of_image
 from ...model.graph import Graph
+from ...model.nodes import Conv
 from ...model.planes import Stochastic
 from ...model.stochastic import start_register
 from ..description import Description, EmulatedAt
@@ -249,7 +251,8 @@ class Board:
 
     def _bits(self, array: EmulatedAt, graph: Graph) -> np.ndarray:
         """The word lines of an array, uint8 (rows, bits)."""
-        weights = graph.nodes[array.node].weights
+        node, shape = graph.nodes[array.node], graph.values[array.node - 1].shape
+        weights = node.weights
         reads = self.about.read_order.array(array.node)
         layer = LayerPlan(
             name=array.name,
@@ -262,6 +265,7 @@ class Board:
             neurons=reads.neurons,
             arrangement=Arrangement.COLUMNS if reads.by_neuron else Arrangement.ROWS,
             channels=reads.channels,
+            window=Window.of(node, shape) if isinstance(node, Conv) else None,
         )
         sign, active = layer.contents(weights)
         return sign if active is None else np.hstack([sign, active])

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Windows of images, read tap by tap while rows come in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
@@ -44,13 +46,13 @@ def _words(images: np.ndarray, bits: int, lanes: int) -> list[int]:
     return [sum(int(p) << (bits * k) for k, p in enumerate(word)) for word in flat]
 
 
-def _read(window, bits, lanes, words, images, *, by_word=False, again=1, idle=0.0, seed=0):
+def _read(window, bits, lanes, words, images, *, by_word=False, again=1, idle=0.0, seed=0, rows=1):
     """Reads every window of so many images ``again`` times; returns what each read showed, whether
     it was inside, and the cycle of each image's last read."""
-    buffer = WindowBuffer(window, bits, lanes, by_word=by_word)
+    buffer = WindowBuffer(window, bits, lanes, by_word=by_word, rows=rows)
     rng = np.random.default_rng(seed)
     found, cycles = [], []
-    reads = window.taps * (window.channels // lanes) * bits * again
+    reads = window.taps // rows * (window.channels // lanes) * bits * again
 
     async def bench(ctx):
         pending, index, cycle, position, before = list(words), 0, 0, 0, None
@@ -117,6 +119,29 @@ def test_every_tap_of_every_window(name, bits, again, by_word, idle):
         assert [each[0] for each in found] == _expected(window, images, bits, lanes, by_word, again)
 
 
+@pytest.mark.parametrize("name", [name for name in WINDOWS if WINDOWS[name].kernel[0] > 1])
+@pytest.mark.parametrize(("bits", "idle"), [(1, 0.5), (3, 0.0)])
+def test_a_column_of_taps_at_a_time(name, bits, idle):
+    window, rng = WINDOWS[name], np.random.default_rng(len(name))
+    rows, lanes = window.kernel[0], window.channels
+    images = rng.integers(0, 1 << bits, (2, lanes, *window.size))
+    words = _words(images, bits, lanes)
+    found, _ = _read(window, bits, lanes, words, 2, idle=idle, rows=rows)
+    planes = np.stack([shown(window, images, plane) for plane in range(bits)], axis=2)
+    columns = planes.reshape(*planes.shape[:3], rows, -1, lanes).swapaxes(3, 4)
+    expected = columns.reshape(-1, rows * lanes)
+    assert [each[0] for each in found] == [
+        sum(int(bit) << k for k, bit in enumerate(word)) for word in expected
+    ]
+    padded = replace(window, fill=Fill.PLUS)
+    ones = shown(padded, np.zeros_like(images), 0)[..., 0]  # of taps outside
+    outside = ones.reshape(*ones.shape[:2], 1, rows, -1).swapaxes(3, 4)
+    outside = np.repeat(outside, bits, axis=2).reshape(-1, rows)
+    assert [each[1] for each in found] == [
+        sum(int(1 - bit) << k for k, bit in enumerate(row)) for row in outside
+    ]
+
+
 @pytest.mark.parametrize("name", WINDOWS)
 def test_flags(name):
     """Inside, and where in the window a read was."""
@@ -163,3 +188,5 @@ def test_the_order_of_a_window():
 def test_lanes_divide_the_channels():
     with pytest.raises(ValueError, match=r"^3 lanes do not divide 4 channels$"):
         WindowBuffer(WINDOWS["same"], 1, 3)
+    with pytest.raises(ValueError, match=r"^A read of 3 rows and 2 lanes is no column of a window"):
+        WindowBuffer(WINDOWS["same"], 1, 2, rows=3)
