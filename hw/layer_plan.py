@@ -13,7 +13,7 @@ from enum import StrEnum
 import numpy as np
 
 from ..model.nodes import Weights
-from ..model.reads import ArrayReads, by_position
+from ..model.reads import ArrayReads
 from .gearbox import beats
 from .window import Window
 
@@ -201,7 +201,7 @@ class LayerPlan:
         """Bits (outputs, *inputs) laid out as (rows, columns); unused cells are 0."""
         padded = np.zeros((self.groups * self.neurons, self.folds * self.lanes), dtype=np.uint8)
         flat = np.reshape(synapses, (self.outputs, self.inputs))
-        padded[: self.outputs, : self.inputs] = by_position(flat, self.channels, self.tap_rows)
+        padded[: self.outputs, : self.inputs] = flat[:, self.array_reads.sources]
         tiles = padded.reshape(self.groups, self.neurons, self.folds, self.lanes)
         by_column = self.arrangement is Arrangement.COLUMNS
         order = (0, 2, 1, 3) if by_column else (0, 2, 3, 1)

@@ -88,12 +88,13 @@ class Network(wiring.Component):
         *hidden, head = zip(nodes, plan.layers, self.arrays, strict=True)
         self.layers = [DenseLayer(*each, loadable=loadable) for each in hidden]
         self.head = HeadLayer(*head, loadable=loadable)
-        self.pools = [_pool(graph, each) for each in plan.pools]
         self.loadable = loadable
-        components = zip(plan.layers, [*self.layers, self.head], strict=True)
+        layers = list(zip(plan.layers, [*self.layers, self.head], strict=True))
         self.loadables: list[Loadable] = [
-            each for layer, part in components for each in part.sums.loadables(layer.name)
+            each for layer, part in layers for each in part.sums.loadables(layer.name)
         ]
+        self.parts = {layer.name: part for layer, part in layers}
+        self.parts |= {pool.name: _pool(graph, pool) for pool in plan.pools}
         self.presenter = self.chosen = None
         if isinstance(planes := graph.input.planes, Stochastic):
             counts = plan.presentations
@@ -126,7 +127,8 @@ class Network(wiring.Component):
         source, size = flipped(self.i), self.plan.pixels_per_beat
         if self.presenter is not None:
             source = self._present(m, source)
-        for stage, component in self._stages():
+        for stage in self.plan.stages:
+            component = self.parts[stage.name]
             if isinstance(stage, PoolPlan):
                 bits, taken, given = 1, stage.size, stage.size
             else:
@@ -157,12 +159,6 @@ class Network(wiring.Component):
                 connect(m, getattr(self.wear, f"ask{index}"), array.i_wear)
                 connect(m, array.o_wear, getattr(self.wear, f"answer{index}"))
         return m
-
-    def _stages(self) -> list[tuple[LayerPlan | PoolPlan, wiring.Component]]:
-        """Layers and poolings in order, each with its component."""
-        layers = zip(self.plan.layers, [*self.layers, self.head], strict=True)
-        every = [*layers, *zip(self.plan.pools, self.pools, strict=True)]
-        return sorted(every, key=lambda stage: stage[0].node)
 
     def _present(self, m: Module, source):
         """What the first layer is shown; all that depends on presentations sees their number."""

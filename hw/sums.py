@@ -131,12 +131,11 @@ class Sums(wiring.Component):
     ):
         self.layer = layer
         self.array = array
+        self.buffer = input_buffer(layer)
         self.counts = ParallelCounts(layer) if layer.parallel else counts_for(array, layer)
         self.doublings = (0 if layer.equal else layer.plane_reads - 1) + halve
         variants = layer.presentations if layer.equal else (1,)
-        borders = 1 if layer.window is None else int(layer.window.classes.max()) + 1
-        sets = len(variants) * borders
-        self.constants = np.zeros((sets, layer.groups * layer.neurons), dtype=np.int64)
+        self.constants = np.zeros((len(constants), layer.groups * layer.neurons), dtype=np.int64)
         self.constants[:, : layer.outputs] = constants
         weight = layer.plane_weight
         most = layer.inputs * weight
@@ -180,7 +179,7 @@ class Sums(wiring.Component):
     @property
     def latency(self) -> int:
         """Cycles from the issue of a read to the sums it completes."""
-        return PlaneBuffer.latency + self.array.latency + self.counts.delay + Accumulator.latency
+        return self.buffer.latency + self.array.latency + self.counts.delay + Accumulator.latency
 
     def loadables(self, name: str) -> list[Loadable]:
         """What can be loaded: with ``bounds`` the word lines and the constants, and of an emulated
@@ -213,8 +212,8 @@ class Sums(wiring.Component):
 
     def _issue(self, m: Module) -> None:
         """Buffer and counters: one read a cycle to the array."""
-        layer, array = self.layer, self.array
-        m.submodules.buffer = buffer = input_buffer(layer)
+        layer, array, buffer = self.layer, self.array, self.buffer
+        m.submodules.buffer = buffer
         m.submodules.reads = reads = Reads(layer)
         m.d.comb += [
             buffer.i.valid.eq(self.i.valid),
@@ -253,7 +252,7 @@ class Sums(wiring.Component):
         whole = C((1 << layer.lanes) - 1, layer.lanes)
         enable = Signal(layer.lanes)
         m.d.comb += [
-            enable.eq(self._enable(buffer, Mux(tail, whole >> unused, whole) if unused else whole)),
+            enable.eq(self._enable(Mux(tail, whole >> unused, whole) if unused else whole)),
             array.i.payload.inputs.eq(self._spread(whole if layer.parallel else buffer.shown)),
             array.i.payload.enable.eq(self._spread(enable)),
             array.o.ready.eq(1),
@@ -268,11 +267,11 @@ class Sums(wiring.Component):
                 self.counts.i.pixels.eq(held.o),
             ]
 
-    def _enable(self, buffer: wiring.Component, lanes: Value) -> Value:
+    def _enable(self, lanes: Value) -> Value:
         """The lanes that count: none of a tap that is absent."""
         if self.layer.window is None or self.layer.window.fill is not Fill.ABSENT:
             return lanes
-        return lanes & Cat(row.replicate(self.layer.word) for row in buffer.inside)
+        return lanes & Cat(row.replicate(self.layer.word) for row in self.buffer.inside)
 
     def _spread(self, lanes: Value) -> Value:
         """A bit for each input of a read, laid out on the columns."""

@@ -15,7 +15,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from ..model.nodes import Conv, Fill, MaxPool, present_taps
+from ..model.nodes import Conv, Fill, MaxPool, present_taps, windows_along
 from .gearbox import vector_stream
 
 
@@ -49,8 +49,7 @@ class Window:
     @property
     def outputs(self) -> tuple[int, ...]:
         """Windows along each axis."""
-        axes = zip(self.size, self.kernel, self.stride, self.padding, strict=True)
-        return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
+        return windows_along(self.size, self.kernel, self.stride, self.padding)
 
     @property
     def positions(self) -> int:

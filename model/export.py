@@ -17,7 +17,19 @@ from torch import Tensor, nn
 
 from .graph import Graph
 from .layers import BinaryConv, BinaryLinear, BinaryWeights, Pixels, ScoreHead, Sign
-from .nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Node, Weights, present_taps
+from .nodes import (
+    Conv,
+    Dense,
+    Fill,
+    Flatten,
+    Head,
+    Input,
+    MaxPool,
+    Node,
+    Weights,
+    present_inputs,
+    present_taps,
+)  # fmt: skip
 from .planes import BINARY, FixedPoint, Planes, Stochastic
 from .presentations import hardware_rows
 from .reference import Reference
@@ -224,8 +236,7 @@ def _conv(
     if outside is not None and any(conv.padding) and ends != outside:
         name = "low" if outside < 0 else "high"
         raise ExportError(f"Taps that read {outside} need pixels of {name} = {outside}, not {ends}")
-    taps, _ = present_taps(shape[1:], conv.kernel, *form)
-    present = np.repeat(taps.reshape(len(taps), 1, -1), shape[0], axis=1).reshape(len(taps), -1)
+    present, _ = present_inputs(shape[0], *present_taps(shape[1:], conv.kernel, *form))
     flat = weights.reshape(len(weights), -1)
     signs, active, thresholds, inverted = _folded(flat, conv.ternary, norm, reading, present)
     active = None if active is None else active.reshape(weights.shape)

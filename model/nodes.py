@@ -142,18 +142,39 @@ class Conv:
 
     def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
         """Spatial size of the output for an input of ``size``."""
-        return tuple(
-            (n + 2 * p - k) // s + 1
-            for n, p, k, s in zip(size, self.padding, self.kernel, self.stride, strict=True)
-        )
+        return windows_along(size, self.kernel, self.stride, self.padding)
 
     def present_taps(self, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Which taps lie inside the image, for each border class, see :func:`present_taps`."""
         return present_taps(size, self.kernel, self.stride, self.padding, self.fill)
 
+    def present_inputs(self, size: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """The same for the inputs of a window, see :func:`present_inputs`."""
+        return present_inputs(self.weights.sign.shape[1], *self.present_taps(size))
+
     def border_classes(self, size: tuple[int, ...]) -> int:
         """How many sets of present taps occur for an input of ``size``."""
         return len(self.present_taps(size)[0])
+
+
+def windows_along(
+    size: tuple[int, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+) -> tuple[int, ...]:
+    """Windows along each axis; a partial last one is dropped, as in PyTorch."""
+    axes = zip(size, kernel, stride, padding, strict=True)
+    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
+
+
+def present_inputs(
+    channels: int, taps: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`present_taps` returns, for a window's inputs in PyTorch's order: bool (classes,
+    channels * taps), and the class of each position, int (positions,)."""
+    every = np.repeat(taps.reshape(len(taps), 1, -1), channels, axis=1)
+    return every.reshape(len(taps), -1), classes.reshape(-1)
 
 
 def present_taps(
@@ -170,8 +191,8 @@ def present_taps(
     row: all of an axis's classes for each of the axis before. Without absent taps there is one
     class, in which all count.
     """
-    axes = list(zip(size, kernel, stride, padding, strict=True))
-    outputs = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in axes)
+    axes = zip(size, kernel, stride, padding, strict=True)
+    outputs = windows_along(size, kernel, stride, padding)
     if fill is not Fill.ABSENT:
         return np.ones((1, *kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
     # Tap sets of a position are products of those of its axes, and so are the classes.
@@ -216,10 +237,8 @@ class MaxPool:
         object.__setattr__(self, "conjunction", modes)
 
     def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
-        """Spatial size of the output; a partial last window is dropped, as in PyTorch."""
-        return tuple(
-            (n - k) // s + 1 for n, k, s in zip(size, self.kernel, self.stride, strict=True)
-        )
+        """Spatial size of the output."""
+        return windows_along(size, self.kernel, self.stride, (0,) * len(size))
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,7 @@ class Layer:
         self.sign = _tiles(weights.sign)
         self.active = self.sign if weights.active is None else _tiles(weights.active)
         if isinstance(node, Conv):
-            taps, classes = node.present_taps(value.shape[1:])
-            self.classes = classes.reshape(-1)
-            channels = weights.sign.shape[1]
-            taps = np.repeat(taps.reshape(len(taps), 1, -1), channels, axis=1)
-            self.taps = taps.reshape(len(taps), -1)
+            self.taps, self.classes = node.present_inputs(value.shape[1:])
         else:
             self.classes = np.zeros(1, dtype=np.int64)
             self.taps = np.ones((1, weights.fan_in), dtype=bool)
@@ -163,8 +159,10 @@ class Layer:
         if self.noise is not None:
             slack = self._slack(int(plane_weights.sum()), variant)
             limits = slack if self.node.weights.ternary else 2 * slack
-            limits = np.tile(limits[self.classes], (len(rows) // len(self.classes), 1))
-            return pack(self._doubled(rows, plane_weights, image, passes) <= limits)[:, None]
+            found = self._doubled(rows, plane_weights, image, passes)
+            by_position = found.reshape(-1, len(self.classes), found.shape[1])
+            fires = by_position <= limits[self.classes]
+            return pack(fires.reshape(found.shape))[:, None]
         packed = np.empty((len(rows), len(self.sign)), dtype=np.uint64)
         limits = self.limits(int(plane_weights.sum()), variant)
         kernels.fire(**self._operands(rows, plane_weights), limits=limits, packed=packed)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from .data import Name
-from .nodes import Fill
+from .nodes import Fill, windows_along
 from .planes import Generator, Stochastic
 
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -163,7 +163,8 @@ class Convolution(_Section):
     def side(self, side: int) -> int:
         """Rows, or columns, of the output for so many of the input; below 1 where that is not
         enough."""
-        return ((side + 2 * self.padding - self.kernel) // self.stride + 1) // self.pool
+        (found,) = windows_along((side,), (self.kernel,), (self.stride,), (self.padding,))
+        return found // self.pool
 
 
 class Recipe(_Section):

@@ -55,6 +55,15 @@ class _Pass:
     passes: int = 1
     variant: int = 0
 
+    def of(self, value: Value) -> int:
+        """The variant of a layer that reads ``value``: only the one that reads the planes of the
+        input has more than one."""
+        return self.variant if value.planes.variants > 1 else 0
+
+    def weights(self, value: Value) -> tuple[int, ...]:
+        """The weights of the planes of ``value``."""
+        return value.planes.weights(self.of(value))
+
 
 class Reference:
     """Runs ``graph`` on ``device``, with the errors of its weight memory if there are any.
@@ -187,9 +196,7 @@ class Reference:
                 return values.flatten(1)
             case MaxPool():
                 return _pool(node, values)
-        # Only the layer that reads the planes has more than one variant.
-        variant = which.variant if value.planes.variants > 1 else 0
-        total = sum(value.planes.weights(variant))
+        variant, total = which.of(value), sum(which.weights(value))
         weights = self._weights[index].to(_exact(node.weights, total))
         values = values.to(weights.dtype)
         match node:
@@ -217,18 +224,15 @@ class Reference:
         which: _Pass,
     ) -> Tensor:
         """Convolution as a matrix product over unfolded windows."""
-        variant = which.variant if value.planes.variants > 1 else 0
-        total = sum(value.planes.weights(variant))
+        total = sum(which.weights(value))
         windows = _windows(node, values, total)
         sums = windows @ self._weights[index].to(values.dtype).T
-        taps, classes = node.present_taps(value.shape[1:])
-        present = np.repeat(taps.reshape(len(taps), 1, -1), value.shape[0], axis=1)
-        present, classes = present.reshape(len(taps), -1), classes.reshape(-1)
+        present, classes = node.present_inputs(value.shape[1:])
         if index in self._noise:
             each = _windows(node, planes.reshape(-1, *value.shape), 1)
             each = each.reshape(*planes.shape[:2], *windows.shape[1:])
             self._misread(index, sums, each, value, which, present[classes])
-        least = self._least(node, present.sum(axis=1)[:, None], total, variant)
+        least = self._least(node, present.sum(axis=1)[:, None], total, which.of(value))
         fires = torch.where(sums >= least[torch.from_numpy(classes).to(self.device)], 1.0, -1.0)
         return fires.movedim(-1, 1).reshape(len(values), -1, *node.output_size(value.shape[1:]))
 
@@ -251,7 +255,7 @@ class Reference:
         """Adds what the read errors of each image change to its ``sums`` (batch, vectors, outputs)
         of ``planes`` (batch, planes, vectors, inputs). ``present`` says which inputs count, bool
         (vectors, inputs); all by default."""
-        weights = value.planes.weights(which.variant if value.planes.variants > 1 else 0)
+        weights = which.weights(value)
         errors, reads = self._noise[index]
         signed, ternary = self._weights[index], self.graph.nodes[index].weights.ternary
         shape = (reads.groups, reads.steps(len(weights)), reads.folds, 2 if ternary else 1)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.support.networks import image_words
 from tests.support.simulate import play
 from twincell.hw.pool import Pool
 from twincell.hw.window import Window
@@ -30,11 +31,6 @@ def _pooled(node: MaxPool, images: np.ndarray) -> np.ndarray:
         .astype(int) ^ inverted  # fmt: skip
 
 
-def _words(images: np.ndarray, size: int) -> list[int]:
-    flat = images.reshape(*images.shape[:2], -1).transpose(0, 2, 1).reshape(-1, size)
-    return [sum(int(bit) << k for k, bit in enumerate(word)) for word in flat]
-
-
 @pytest.mark.parametrize("pauses", ["none", "both", "sink"])
 @pytest.mark.parametrize("name", SHAPES)
 def test_pools_as_pytorch_does(name, pauses):
@@ -43,9 +39,9 @@ def test_pools_as_pytorch_does(name, pauses):
     node = MaxPool(kernel, stride, rng.integers(0, 2, shape[0]).astype(np.uint8))
     images = rng.integers(0, 2, (4, *shape))
     for size in {1, shape[0]}:
-        expected = _words(_pooled(node, images), size)
+        expected = image_words(_pooled(node, images), 1, size)
         pool = Pool(node, Window.of(node, shape), size)
-        found, _ = play(pool, _words(images, size), len(expected), pauses=pauses)
+        found, _ = play(pool, image_words(images, 1, size), len(expected), pauses=pauses)
         assert found == expected
 
 
@@ -55,7 +51,7 @@ def test_a_tap_a_cycle(name):
     node = MaxPool(kernel, stride, np.zeros(shape[0], dtype=np.uint8))
     window = Window.of(node, shape)
     count = 6 * window.positions
-    words = _words(np.zeros((6, *shape), dtype=int), shape[0])
-    _, cycles = play(Pool(node, window, shape[0]), words, count)
-    longest = max(window.positions * window.taps, len(words) // 6)
+    given = image_words(np.zeros((6, *shape), dtype=int), 1, shape[0])
+    _, cycles = play(Pool(node, window, shape[0]), given, count)
+    longest = max(window.positions * window.taps, len(given) // 6)
     assert set(np.diff(cycles[window.positions - 1 :: window.positions])[2:]) == {longest}

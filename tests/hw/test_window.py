@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 
+from tests.support.networks import image_words, packed
 from twincell.hw.window import Window, WindowBuffer
 from twincell.model.nodes import Fill
 from twincell.model.reads import ArrayReads
@@ -38,12 +39,6 @@ def shown(window: Window, images: np.ndarray, plane: int) -> np.ndarray:
     cut = cut[(slice(None),) * 2 + tuple(slice(None, None, step) for step in window.stride)]
     cut = cut.reshape(len(images), window.channels, window.positions, window.taps)
     return cut.transpose(0, 2, 3, 1) >> plane & 1
-
-
-def _words(images: np.ndarray, bits: int, lanes: int) -> list[int]:
-    """Images (N, channels, *size) as words, position by position."""
-    flat = images.reshape(*images.shape[:2], -1).transpose(0, 2, 1).reshape(-1, lanes)
-    return [sum(int(p) << (bits * k) for k, p in enumerate(word)) for word in flat]
 
 
 def _read(window, bits, lanes, words, images, *, by_word=False, again=1, idle=0.0, seed=0, rows=1):
@@ -99,7 +94,7 @@ def _expected(window, images, bits, lanes, by_word, again) -> list[int]:
     if by_word:
         cut = cut.swapaxes(3, 4)
     cut = np.repeat(cut[:, :, :, None], again, axis=3)
-    return [sum(int(b) << k for k, b in enumerate(word)) for word in cut.reshape(-1, lanes)]
+    return packed(cut.reshape(-1, lanes), 1)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -112,7 +107,7 @@ def test_every_tap_of_every_window(name, bits, again, by_word, idle):
     rng = np.random.default_rng(len(name) + bits)
     images = rng.integers(0, 1 << bits, (2, window.channels, *window.size))
     for lanes in {1, window.channels}:
-        words = _words(images, bits, lanes)
+        words = image_words(images, bits, lanes)
         found, _ = _read(
             window, bits, lanes, words, 2, by_word=by_word, again=again, idle=idle, seed=bits
         )
@@ -125,21 +120,17 @@ def test_a_column_of_taps_at_a_time(name, bits, idle):
     window, rng = WINDOWS[name], np.random.default_rng(len(name))
     rows, lanes = window.kernel[0], window.channels
     images = rng.integers(0, 1 << bits, (2, lanes, *window.size))
-    words = _words(images, bits, lanes)
+    words = image_words(images, bits, lanes)
     found, _ = _read(window, bits, lanes, words, 2, idle=idle, rows=rows)
     planes = np.stack([shown(window, images, plane) for plane in range(bits)], axis=2)
     columns = planes.reshape(*planes.shape[:3], rows, -1, lanes).swapaxes(3, 4)
     expected = columns.reshape(-1, rows * lanes)
-    assert [each[0] for each in found] == [
-        sum(int(bit) << k for k, bit in enumerate(word)) for word in expected
-    ]
+    assert [each[0] for each in found] == packed(expected, 1)
     padded = replace(window, fill=Fill.PLUS)
     ones = shown(padded, np.zeros_like(images), 0)[..., 0]  # of taps outside
     outside = ones.reshape(*ones.shape[:2], 1, rows, -1).swapaxes(3, 4)
     outside = np.repeat(outside, bits, axis=2).reshape(-1, rows)
-    assert [each[1] for each in found] == [
-        sum(int(1 - bit) << k for k, bit in enumerate(row)) for row in outside
-    ]
+    assert [each[1] for each in found] == packed(1 - outside, 1)
 
 
 @pytest.mark.parametrize("name", WINDOWS)
@@ -151,7 +142,7 @@ def test_flags(name):
     ones = Window(*(getattr(window, each) for each in ("channels", "size", "kernel", "stride",
                                                        "padding")), Fill.PLUS)  # fmt: skip
     outside = shown(ones, images, 0).swapaxes(2, 3).reshape(-1)  # by word
-    found, _ = _read(window, 1, lanes, _words(images, 1, lanes), 2, by_word=True)
+    found, _ = _read(window, 1, lanes, image_words(images, 1, lanes), 2, by_word=True)
     assert [inside for _, inside, *_ in found] == (1 - outside).tolist()
     reads = np.arange(len(found))
     tap, word = reads % window.taps, reads // window.taps % words
@@ -167,7 +158,7 @@ def test_no_cycle_is_lost_between_images(name):
     window = WINDOWS[name]
     images = np.zeros((6, window.channels, *window.size), dtype=int)
     for again in (1, 3):
-        words = _words(images, 1, window.channels)
+        words = image_words(images, 1, window.channels)
         _, cycles = _read(window, 1, window.channels, words, 6, again=again)
         longest = max(window.positions * window.taps * again, len(words) // 6)
         assert set(np.diff(cycles)[2:]) == {longest}

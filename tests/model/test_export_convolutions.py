@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from twincell.model import integer
-from twincell.model.export import ExportError, differences, export
+from twincell.model.export import ExportError, differences, export, weighted_nodes
 from twincell.model.layers import BinaryConv, BinaryLinear, Pixels, ScoreHead, Sign
 from twincell.model.nodes import Conv, Fill, MaxPool
 
@@ -53,6 +53,8 @@ def test_every_score_is_that_of_torch(fill, ternary, bits):
         images = torch.randint(0, 1 << bits, (60, 2, 8, 8))
         found = differences(network, graph, images)
         assert (found.images, found.scores) == (60, 0)
+        weighted = [k for k, node in enumerate(graph.nodes) if hasattr(node, "weights")]
+        assert [index for index, _ in weighted_nodes(network)] == weighted
         pools = [node for node in graph.nodes if isinstance(node, MaxPool)]
         assert 0 < pools[0].conjunction.sum() < 6 and not pools[1].conjunction.any()
         assert len(set(map(tuple, integer.scores(graph, images.numpy()).tolist()))) > 5

@@ -53,7 +53,18 @@ def _encode(images: np.ndarray, about: dict) -> list[int]:
     size, bits = about["pixels_per_beat"], about["pixel_bits"]
     padding = about["input_beats"] * size - about["pixels"]
     padded = np.pad(images, [(0, 0), (0, padding)]).reshape(-1, size)
-    return [sum(int(pixel) << (bits * k) for k, pixel in enumerate(beat)) for beat in padded]
+    return packed(padded, bits)
+
+
+def packed(rows: np.ndarray, bits: int) -> list[int]:
+    """Rows of elements as integers, the first element lowest."""
+    return [sum(int(each) << (bits * k) for k, each in enumerate(row)) for row in rows]
+
+
+def image_words(images: np.ndarray, bits: int, lanes: int) -> list[int]:
+    """Images (N, channels, *size) as words of ``lanes`` pixels, position by position."""
+    flat = images.reshape(*images.shape[:2], -1).transpose(0, 2, 1).reshape(-1, lanes)
+    return packed(flat, bits)
 
 
 def _signed(value: int, bits: int) -> int:

@@ -63,6 +63,10 @@ class Size:
     times: int
     images: int
 
+    def series(self) -> dict[str, int]:
+        """How often as many signs as published are switched, by the names of the series."""
+        return {"published": 1, "more": self.more}
+
 
 FULL = Size(500, 10, (1024, 1024), 40, 100, 5e-3, 1.35, 3, (1000, 2000, 100), 10, 50, 2000)
 QUICK = Size(200, 3, (96, 96), 10, 20, 2e-2, 1.35, 2, (60, 90, 10), 3, 3, 500)
@@ -94,8 +98,8 @@ def run(job: Job) -> Report:
         [_tasks(tasks), *_bins(found, size), exports(found)],
         {
             "quadratic": _plot_quadratic(size),
-            "switch": _plot_switch(found, size, 1),
-            "switch-more": _plot_switch(found, size, size.more),
+            "switch": _plot_switch(found, size, "published"),
+            "switch-more": _plot_switch(found, size, "more"),
         },
         {"quadratic": ours | {"weights": size.weights, "seeds": size.tasks}}
         | by_seed(found, "accuracy", "loss"),
@@ -145,20 +149,20 @@ def trained(training: Training, progress) -> dict:
     network.eval()
     with torch.no_grad():
         before = _loss(network, images, labels)
-        layers = [
-            [
+        switched = {
+            name: [
                 _switch(network, layer, times * count, images, labels, size.times,
                         mix(training.seed, index, times))
                 for index, (layer, count) in enumerate(
                     zip(binary_layers(network), size.switched, strict=True)
                 )
             ]
-            for times in (1, size.more)
-        ]  # fmt: skip
+            for name, times in size.series().items()
+        }  # fmt: skip
     compared = exported(network, data, training)
     return {
         "accuracy": history.final()[0], "loss": before,
-        "switched": dict(zip(("published", "more"), layers, strict=True)), "export": compared,
+        "switched": switched, "export": compared,
     }  # fmt: skip
 
 
@@ -209,10 +213,9 @@ def _theory(tasks: list[dict], ours: dict, size: Size) -> list[Finding]:
 
 def _signs(size: Size) -> list[tuple[str, int, int]]:
     """What was switched: the series, the layer, and how many signs of it."""
-    series = (("published", 1), ("more", size.more))
     return [
         (name, layer, times * count)
-        for name, times in series
+        for name, times in size.series().items()
         for layer, count in enumerate(size.switched)
     ]
 
@@ -273,11 +276,11 @@ def _plot_quadratic(size: Size):
     return figure
 
 
-def _plot_switch(found: Results, size: Size, times: int):
+def _plot_switch(found: Results, size: Size, shown: str):
     figure, axes = plot("Signs switched in a trained network", "|latent weight| over its largest",
                         "loss gained")  # fmt: skip
     for series, layer, signs in _signs(size):
-        if signs != times * size.switched[layer]:
+        if series != shown:
             continue
         for run in found[CASE]:
             bins, gains = _gains(run, series, layer)
