@@ -3,8 +3,9 @@
 
     python benchmarks/estimate_calibration.py [--write] [--fresh]
 
-Each point is a layer by itself, see ``estimate_points.py``; a few are synthesized at a time. What
-is synthesized is kept in ``build/estimate`` and not repeated; an interrupted run continues.
+Each point is a layer or a pooling by itself, see ``estimate_points.py``; a few are synthesized at a
+time. What is synthesized is kept in ``build/estimate`` and not repeated; an interrupted run
+continues.
 ``--write`` replaces the coefficients that the package has, and the points and errors in
 ``docs/results/estimate-calibration.json``.
 """
@@ -20,7 +21,18 @@ from typing import Any
 import numpy as np
 from area_tools import versions
 from estimate_kept import TOOLS, kept
-from estimate_points import DRAWN, DRAWN_HELD_BACK, GRID, HELD_BACK, Drawn, Point
+from estimate_points import (
+    CONVOLVED,
+    CONVOLVED_HELD_BACK,
+    DRAWN,
+    DRAWN_HELD_BACK,
+    GRID,
+    HELD_BACK,
+    Convolved,
+    Drawn,
+    Point,
+    Pooled,
+)
 from results import RESULTS
 from scipy.optimize import nnls
 
@@ -32,7 +44,7 @@ from twincell.model.files import write_bytes
 AT_ONCE = 4000  # lanes times bits of the points of one synthesis, about
 
 
-Design = Point | Drawn
+Design = Point | Convolved | Pooled | Drawn
 
 
 def key(point: Design) -> str:
@@ -45,11 +57,7 @@ def batches(points: Sequence[Design]) -> list[list[Design]]:
     found: list[list[Design]] = [[]]
     load = 0
     for point in points:
-        if isinstance(point, Point):
-            bits = point.planes if point.parallel else 1
-            load += 200 + 8 * point.lanes * point.neurons * bits
-        else:
-            load += 200 + 24 * point.size * point.bits
+        load += point.load
         if load > AT_ONCE and found[-1]:
             found, load = [*found, []], 0
         found[-1].append(point)
@@ -80,7 +88,7 @@ def fitted(results: dict[str, dict]) -> dict[str, dict[str, list[float]]]:
     """Transistors and register bits of each term of each formula: not negative, and of least
     relative error."""
     rows = defaultdict(list)
-    for point in (*GRID, *DRAWN):
+    for point in (*GRID, *CONVOLVED, *DRAWN):
         for (part, formula), found in point.terms.items():
             rows[f"{part}: {formula}"].append((found, results[key(point)].get(part, [0, 0])))
     made = {}
@@ -142,13 +150,13 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="to the package and docs/results")
     parser.add_argument("--fresh", action="store_true", help="synthesize everything again")
     options = parser.parse_args()
-    sets = (GRID, DRAWN, HELD_BACK, DRAWN_HELD_BACK)
+    sets = (GRID, CONVOLVED, DRAWN, HELD_BACK, CONVOLVED_HELD_BACK, DRAWN_HELD_BACK)
     results: dict[str, dict] = {}
     for points in sets:
         results |= measured(points, fresh=options.fresh)
     coefficients = fitted(results)
-    grid = errors([*GRID, *DRAWN], results, coefficients)
-    held = errors([*HELD_BACK, *DRAWN_HELD_BACK], results, coefficients)
+    grid = errors([*GRID, *CONVOLVED, *DRAWN], results, coefficients)
+    held = errors([*HELD_BACK, *CONVOLVED_HELD_BACK, *DRAWN_HELD_BACK], results, coefficients)
     made = {
         "unit": "transistors",
         "versions": versions(TOOLS),

@@ -54,7 +54,7 @@ def synthesized(planned: Plan, planes: Planes) -> Synthesis:
     """The logic of a plan, a layer at a time: layers that designs share are synthesized once."""
     found: Synthesis = {}
     for layer, beat in zip(
-        planned.layers, beats_of(planned.layers, planned.pixels_per_beat), strict=True
+        planned.layers, beats_of(planned.stages, planned.pixels_per_beat), strict=True
     ):
         found |= kept(Units({layer.name: Unit(layer, beat, sensed_array)}))
     if isinstance(planes, Stochastic):

@@ -7,13 +7,16 @@ from twincell.hw.arrays.emulated import EmulatedArrays
 from twincell.hw.arrays.macro import macro_arrays
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.hw.estimate import fast
-from twincell.hw.estimate.designs import Unit
-from twincell.hw.estimate.features import presenter_terms, terms
+from twincell.hw.estimate.designs import PoolUnit, Unit
+from twincell.hw.estimate.features import pool_terms, presenter_terms, terms
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part
 from twincell.hw.layer_plan import Arrangement, LayerPlan
 from twincell.hw.network import digital_array
+from twincell.hw.pool_plan import PoolPlan
 from twincell.hw.stochastic import Presenter
+from twincell.hw.window import Window
+from twincell.model.nodes import Fill
 from twincell.model.planes import Stochastic
 from twincell.model.stochastic import Generator
 
@@ -82,6 +85,11 @@ class Point:
         return Unit(self.plan, self.beats, MAKERS[self.array])
 
     @property
+    def load(self) -> int:
+        """What it adds to a synthesis, about."""
+        return 200 + 8 * self.lanes * self.neurons * (self.planes if self.parallel else 1)
+
+    @property
     def beats(self) -> int:
         """Elements of a beat that come to it."""
         return self.beat or self.lanes
@@ -94,6 +102,130 @@ class Point:
     def cells(self, coefficients: dict) -> dict[Part, Cells]:
         """What the fast model says."""
         return fast.cells(self.plan, self.array, self.beats, coefficients)
+
+
+@dataclass(frozen=True)
+class Convolved:
+    """A convolution by itself.
+
+    Parameters
+    ----------
+    channels, size, kernel, stride, padding, fill : of its windows
+    lanes, neurons : of a read
+    groups : of neurons
+    planes, ternary, parallel : of the layer
+    array : one of MAKERS
+    beat : elements of a beat that come to it; a word by default
+    """
+
+    channels: int
+    size: tuple[int, ...]
+    kernel: tuple[int, ...]
+    lanes: int
+    neurons: int
+    groups: int = 2
+    stride: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0)
+    fill: str = "minus"
+    planes: int = 1
+    ternary: bool = False
+    parallel: bool = False
+    array: str = "sensed"
+    beat: int = 0
+
+    @property
+    def plan(self) -> LayerPlan:
+        """Its plan."""
+        window = Window(
+            self.channels, self.size, self.kernel, self.stride, self.padding, Fill(self.fill)
+        )
+        return LayerPlan(
+            "layer",
+            0,
+            self.channels * window.taps,
+            self.groups * self.neurons,
+            self.planes,
+            self.ternary,
+            self.lanes,
+            self.neurons,
+            parallel=self.parallel,
+            channels=self.channels,
+            window=window,
+        )
+
+    @property
+    def unit(self) -> Unit:
+        """It as hardware."""
+        return Unit(self.plan, self.beats, MAKERS[self.array])
+
+    @property
+    def load(self) -> int:
+        """What it adds to a synthesis, about."""
+        return 400 + 8 * self.lanes * (self.neurons + 1) * (self.planes if self.parallel else 1)
+
+    @property
+    def beats(self) -> int:
+        """Elements of a beat that come to it."""
+        return self.beat or self.plan.word
+
+    @property
+    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
+        """Terms of its formulas."""
+        return terms(self.plan, self.array, self.beats)
+
+    def cells(self, coefficients: dict) -> dict[Part, Cells]:
+        """What the fast model says."""
+        return fast.cells(self.plan, self.array, self.beats, coefficients)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A pooling by itself.
+
+    Parameters
+    ----------
+    channels, shape, kernel, stride : of its windows
+    size : channels of a cycle
+    beat : elements of a beat that come to it; a word by default
+    """
+
+    channels: int
+    shape: tuple[int, ...]
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    size: int
+    beat: int = 0
+
+    @property
+    def plan(self) -> PoolPlan:
+        """Its plan."""
+        padding = (0,) * len(self.shape)
+        window = Window(self.channels, self.shape, self.kernel, self.stride, padding)
+        return PoolPlan("pool", 0, window, self.size)
+
+    @property
+    def unit(self) -> PoolUnit:
+        """It as hardware."""
+        return PoolUnit(self.plan, self.beats)
+
+    @property
+    def load(self) -> int:
+        """What it adds to a synthesis, about."""
+        return 300 + 8 * self.size
+
+    @property
+    def beats(self) -> int:
+        """Elements of a beat that come to it."""
+        return self.beat or self.size
+
+    @property
+    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
+        """Terms of its formula."""
+        return {(Part.CONTROL, "pool"): pool_terms(self.plan, self.beats)}
+
+    def cells(self, coefficients: dict) -> dict[Part, Cells]:
+        """What the fast model says."""
+        return {Part.CONTROL: fast.pool_cells(self.plan, self.beats, coefficients)}
 
 
 @dataclass(frozen=True)
@@ -117,6 +249,11 @@ class Drawn:
     def planes(self) -> Stochastic:
         """Of the input."""
         return Stochastic(self.bits, (self.most,), generator=self.generator)
+
+    @property
+    def load(self) -> int:
+        """What it adds to a synthesis, about."""
+        return 200 + 24 * self.size * self.bits
 
     @property
     def unit(self) -> Presenter:
@@ -195,6 +332,43 @@ HELD_BACK = [
     P(48, 1, planes=3, beat=12, equal=True), P(24, 2, groups=5, planes=6, equal=True, head=True),
     P(24, 1, groups=10, passes=6, head=True), P(12, 5, passes=12, head=True),
     P(20, 10, groups=1, passes=5, head=True), P(48, 2, groups=4, passes=3, head=True),
+]  # fmt: skip
+C = Convolved
+# Convolutions and poolings; images of one and two axes.
+CONVOLVED = [
+    C(8, (8, 8), (3, 3), 8, 2), C(8, (14, 14), (3, 3), 4, 4, padding=(1, 1)),
+    C(16, (8, 8), (3, 3), 16, 1, 8, padding=(1, 1), fill="plus"),
+    C(4, (28, 28), (5, 5), 4, 2, 4), C(8, (16, 16), (3, 3), 8, 2, stride=(2, 2)),
+    C(16, (6, 6), (2, 2), 1, 8, 1), C(8, (30,), (5,), 8, 2, stride=(1,), padding=(2,)),
+    C(16, (100,), (3,), 4, 4, stride=(2,), padding=(0,)),
+    C(8, (10, 10), (3, 3), 8, 2, padding=(1, 1), fill="absent"),
+    C(16, (7, 7), (3, 3), 4, 2, 4, padding=(1, 1), fill="absent"),
+    C(4, (8, 8), (3, 3), 4, 4, padding=(1, 1), ternary=True),
+    C(1, (28, 28), (3, 3), 1, 8, 1, planes=8, padding=(1, 1)),
+    C(3, (32, 32), (3, 3), 3, 4, 4, planes=8, padding=(1, 1)),
+    C(3, (16, 16), (3, 3), 3, 2, planes=4, parallel=True, padding=(1, 1)),
+    # a column of taps in a read
+    C(4, (8, 8), (3, 3), 12, 4, padding=(1, 1)), C(16, (8, 8), (3, 3), 48, 2),
+    C(8, (12, 12), (5, 5), 40, 1, 4, padding=(2, 2), fill="absent"),
+    C(1, (28, 28), (3, 3), 3, 8, 1, planes=8, padding=(1, 1)),
+    # memory and macros
+    C(8, (8, 8), (3, 3), 8, 4, padding=(1, 1), array="digital"),
+    C(8, (8, 8), (3, 3), 24, 2, padding=(1, 1), fill="absent", array="digital"),
+    C(8, (8, 8), (3, 3), 8, 2, padding=(1, 1), array="emulated"),
+    C(8, (8, 8), (3, 3), 8, 2, padding=(1, 1), array="macro"),
+    Pooled(8, (8, 8), (2, 2), (2, 2), 8), Pooled(16, (14, 14), (2, 2), (2, 2), 4),
+    Pooled(32, (12, 12), (3, 3), (2, 2), 8), Pooled(16, (50,), (2,), (2,), 16),
+    Pooled(6, (24, 24), (2, 2), (2, 2), 1, beat=3), Pooled(64, (8, 8), (2, 2), (2, 2), 32),
+    Pooled(4, (7, 7), (3, 3), (1, 1), 4, beat=1),
+]  # fmt: skip
+CONVOLVED_HELD_BACK = [
+    C(12, (9, 9), (3, 3), 6, 3, padding=(1, 1)), C(6, (20, 20), (5, 5), 6, 2, 3),
+    C(24, (12,), (4,), 12, 2, stride=(1,), padding=(1,), fill="absent"),
+    C(6, (11, 11), (3, 3), 18, 2, padding=(1, 1)), C(3, (24, 24), (3, 3), 3, 6, planes=6),
+    C(12, (6, 6), (2, 2), 12, 2, ternary=True), C(6, (9, 9), (3, 3), 6, 4, 3, array="digital"),
+    C(6, (9, 9), (3, 3), 18, 2, padding=(1, 1), fill="plus", array="emulated"),
+    Pooled(12, (10, 10), (2, 2), (2, 2), 6), Pooled(24, (15, 15), (3, 3), (3, 3), 12),
+    Pooled(10, (40,), (3,), (2,), 10),
 ]  # fmt: skip
 # Random planes: size of a beat, pixels and presentations, for each generator.
 DRAWN = [

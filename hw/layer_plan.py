@@ -148,6 +148,11 @@ class LayerPlan:
         return self.lanes // self.tap_rows
 
     @property
+    def beat(self) -> int:
+        """Neurons of a beat that leaves."""
+        return self.neurons
+
+    @property
     def elements(self) -> int:
         """Elements that come in for an image."""
         return self.inputs if self.window is None else self.channels * self.window.pixels

@@ -23,8 +23,9 @@ from .head import Head as HeadLayer
 from .head import beat_layout
 from .layer_plan import LayerPlan
 from .loading import WORD, Loadable, load_stream
-from .plan import Plan, PoolPlan
+from .plan import Plan
 from .pool import Pool
+from .pool_plan import PoolPlan
 from .stochastic import Chosen, Presenter
 
 ArrayFactory = Callable[[Dense | Conv | Head, LayerPlan], wiring.Component]
@@ -129,16 +130,12 @@ class Network(wiring.Component):
             source = self._present(m, source)
         for stage in self.plan.stages:
             component = self.parts[stage.name]
-            if isinstance(stage, PoolPlan):
-                bits, taken, given = 1, stage.size, stage.size
-            else:
-                bits, taken, given = stage.pixel_bits, stage.word, stage.neurons
-            gearbox = Gearbox(bits, stage.elements, size, taken)
+            gearbox = Gearbox(stage.pixel_bits, stage.elements, size, stage.word)
             m.submodules[f"{stage.name}_words"] = gearbox
             m.submodules[stage.name] = component
             connect(m, source, gearbox.i)
             connect(m, gearbox.o, component.i)
-            source, size = component.o, given
+            source, size = component.o, stage.beat
         connect(m, source, flipped(self.o))
         if self.loadables:
             readies = [each.connect(m, self.load, k) for k, each in enumerate(self.loadables)]

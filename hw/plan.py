@@ -26,11 +26,14 @@ from ..model.planes import Stochastic
 from ..model.reads import ReadOrder
 from .gearbox import beats
 from .layer_plan import Arrangement, LayerPlan
+from .pool_plan import PoolPlan
 from .window import Window
 
 DEFAULT_LANES = 512
 MAX_LANES = 1 << 16  # of one layer
 MAX_CYCLES = 1 << 60  # a rate that leaves more is met by any plan
+
+Stage = LayerPlan | PoolPlan
 
 
 class FirstLayer(StrEnum):
@@ -97,35 +100,6 @@ def _positive(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class PoolPlan:
-    """How a max-pooling is computed.
-
-    Parameters
-    ----------
-    name : of the component
-    node : index in the graph
-    window : of the node
-    size : channels of a cycle, which divide those of a position
-    """
-
-    name: str
-    node: int
-    window: Window
-    size: int = 1
-
-    @property
-    def elements(self) -> int:
-        """Elements that come in for an image."""
-        return self.window.channels * self.window.pixels
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of an image: of its taps or, where windows skip much of it, of its words."""
-        each = max(self.window.positions * self.window.taps, self.window.pixels)
-        return each * self.window.channels // self.size
-
-
-@dataclass(frozen=True)
 class Plan:
     """How a graph is computed.
 
@@ -162,7 +136,8 @@ class Plan:
             allowed = ", ".join(map(str, self.presentations)) or "no"
             raise PlanError(f"{self.network} supports {allowed} presentations, not {chosen}")
         layers = tuple(layer.shown(chosen) for layer in self.layers)
-        return replace(self, layers=layers, presentations=(chosen,))
+        pools = tuple(pool.shown(chosen) for pool in self.pools)
+        return replace(self, layers=layers, pools=pools, presentations=(chosen,))
 
     @property
     def input_beats(self) -> int:
@@ -176,7 +151,7 @@ class Plan:
         return max(stage.cycles for stage in self.stages)
 
     @property
-    def stages(self) -> list[LayerPlan | PoolPlan]:
+    def stages(self) -> list[Stage]:
         """Layers and poolings in order."""
         return sorted([*self.layers, *self.pools], key=lambda stage: stage.node)
 
@@ -227,8 +202,7 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     )
     # Beats of a size that divides the first stage's words need no odd gearbox.
     first = min([*layers, *pools], key=lambda stage: stage.node)
-    word = first.size if isinstance(first, PoolPlan) else first.word
-    sizes = [size for size in _divisors(word) if beats(pixels, size) <= most]
+    sizes = [size for size in _divisors(first.word) if beats(pixels, size) <= most]
     spatial = isinstance(first, PoolPlan) or first.window is not None
     channels = graph.input.shape[0] if spatial else 0
     if counts and channels > 1:  # whose random numbers come in another order than its pixels
@@ -281,10 +255,12 @@ def _pools(graph: Graph, layers: list[LayerPlan], budget: Budget) -> tuple[PoolP
     cycles = max(layer.cycles for layer in layers)
     if budget.images_per_second is not None:
         cycles, wanted = _wanted(budget)
+    shown = graph.input.planes.presentations if graph.repeated else ()
     found = []
     for index, node, value, _ in graph.steps():
         if isinstance(node, MaxPool):
-            one = PoolPlan(f"pool{index}", index, Window.of(node, value.shape))
+            window = Window.of(node, value.shape)
+            one = PoolPlan(f"pool{index}", index, window, presentations=shown)
             sizes = [replace(one, size=size) for size in _divisors(value.shape[0])]
             found.append(next((each for each in sizes if each.cycles <= cycles), sizes[-1]))
             if budget.images_per_second is not None and found[-1].cycles > cycles:

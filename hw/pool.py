@@ -28,6 +28,8 @@ class Pool(wiring.Component):
     i, o : In, Out(stream of words of ``size`` bits), position by position
     """
 
+    latency = WindowBuffer.latency + 1  # from the read of a window's last tap to its word
+
     def __init__(self, node: MaxPool, window: Window, size: int):
         self.window = window
         self.size = size

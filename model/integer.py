@@ -7,6 +7,7 @@ of threads or on how images are split into calls.
 
 import copy
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -161,14 +162,30 @@ class Interpreter:
         for start in range(0, images, step):
             yield slice(start, min(start + step, images))
 
+    def flows(self, images: Shown) -> Iterator[np.ndarray]:
+        """What each layer takes, in order: bits (images, planes, *shape). Of presentations that are
+        added up at the output it is the first."""
+        flow = images.flow[:, :1] if self.graph.repeated else images.flow
+        seen = self._walk(flow, images.variant, images.first_image)
+        for (_, node, value, _), flow in zip(self.graph.steps(), seen, strict=False):
+            if isinstance(node, Dense | Conv | Head):
+                bits = unpack(flow, value.size) if flow.dtype == np.uint64 else flow
+                shape = value.shape if isinstance(node, Conv) else (value.size,)
+                yield bits.reshape(*bits.shape[:2], *shape)
+
     def _run(self, flow: np.ndarray, variant: int, image: int) -> np.ndarray:
         """Scores of a few images in this thread, the first of them ``image``."""
+        return deque(self._walk(flow, variant, image), maxlen=1).pop()
+
+    def _walk(self, flow: np.ndarray, variant: int, image: int) -> Iterator[np.ndarray]:
+        """What each node takes, in order, and then the scores; the first image is ``image``."""
         graph, passes = self.graph, 1
         weights = np.array(graph.input.planes.weights(variant), dtype=np.int64)
         if graph.repeated:  # each presentation is a row of its own from here on
             passes = flow.shape[1]
             flow = flow.reshape(-1, 1, *flow.shape[2:])
         for index, node, value, _ in graph.steps():
+            yield flow
             match node:
                 case Flatten():
                     flow = _packed(flow, value)
@@ -184,9 +201,8 @@ class Interpreter:
                 case Head():
                     rows = _packed(flow, value)
                     found = self._layers[index].score(rows, weights, variant, image, passes)
-                    return found.reshape(-1, passes, graph.classes).sum(axis=1)
+                    yield found.reshape(-1, passes, graph.classes).sum(axis=1)
             weights, variant = np.ones(1, dtype=np.int64), 0
-        raise AssertionError("a graph ends with its head")
 
 
 def check_images(graph: Graph, images: np.ndarray) -> np.ndarray:

@@ -28,6 +28,19 @@ def windows(bits: np.ndarray, kernel: tuple[int, ...], stride: tuple[int, ...]) 
     return windows[(slice(None),) * 3 + tuple(slice(None, None, step) for step in stride)]
 
 
+def vectors(node: Conv, bits: np.ndarray) -> np.ndarray:
+    """What each window of a convolution sees: bits (images, positions, planes, inputs) of bits
+    (images, planes, C, *size). Absent taps read 0."""
+    fill = 1 if node.fill is Fill.PLUS else 0
+    padding = [(0, 0)] * 3 + [(p, p) for p in node.padding]
+    cut = windows(np.pad(bits, padding, constant_values=fill), node.kernel, node.stride)
+    spatial = range(3, 3 + len(node.kernel))
+    taps = range(3 + len(node.kernel), cut.ndim)
+    rows = cut.transpose(0, *spatial, 1, 2, *taps)
+    inputs = node.weights.fan_in
+    return rows.reshape(len(bits), -1, bits.shape[1], inputs)
+
+
 class Noise:
     """Read errors of one array, and its layer in the order in which it is read."""
 
@@ -201,19 +214,13 @@ class Layer:
         parameters are those of :meth:`fire`."""
         node = self.node
         assert isinstance(node, Conv)
-        fill = 1 if node.fill is Fill.PLUS else 0  # absent taps are masked, whatever they read
-        padding = [(0, 0)] * 3 + [(p, p) for p in node.padding]
-        cut = windows(np.pad(bits, padding, constant_values=fill), node.kernel, node.stride)
-        images, planes = cut.shape[:2]
-        positions = cut.shape[3 : cut.ndim - len(node.kernel)]
-        spatial = range(3, 3 + len(positions))
-        taps = range(3 + len(positions), cut.ndim)
-        rows = cut.transpose(0, *spatial, 1, 2, *taps)
-        rows = pack(rows.reshape(images * len(self.classes), planes, -1))
+        cut = vectors(node, bits)
+        rows = pack(cut.reshape(-1, *cut.shape[2:]))
         passes *= len(self.classes)
         packed = self.fire(rows, plane_weights, variant, image, passes)[:, 0]
         fired = unpack(packed, node.weights.outputs)
-        return np.moveaxis(fired.reshape(images, 1, *positions, -1), -1, 2)
+        positions = node.output_size(bits.shape[3:])
+        return np.moveaxis(fired.reshape(len(bits), 1, *positions, -1), -1, 2)
 
 
 def _untiled(tiles: np.ndarray, inputs: int) -> np.ndarray:

@@ -64,8 +64,6 @@ def estimate(
     except technology.TableError as error:
         raise UsageError(str(error)) from None
     plan = planned(graph, budget, array).shown(presentations)
-    if plan.pools or any(layer.window for layer in plan.layers):
-        raise UsageError(f"{graph.name} has convolutions, which are not estimated yet")
     measured = None
     if images is not None:
         shown = first_images(net, graph, images, dataset=dataset, directory=data)

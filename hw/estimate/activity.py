@@ -9,6 +9,7 @@ starts at the neuron's constant; so the shares are those of adders that see the 
 each wire. Glitches are not seen.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,14 +17,15 @@ import numpy as np
 
 from ...model.graph import Graph
 from ...model.integer import Interpreter
-from ...model.nodes import Dense, Flatten, Head, Weights
-from ...model.packing import unpack
+from ...model.nodes import Conv, Weights
+from ...model.packed_layer import vectors
 from ..layer_plan import LayerPlan
 from ..plan import Plan
 from .features import total_bits
 
 NEURONS = 4  # of a read that are sampled
 GROUPS = 16  # successive groups of an image
+PLACES = 4  # of an image where successive windows of a convolution are taken from
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class Activity:
 def measure(
     graph: Graph, plan: Plan, images: np.ndarray, presentations: int | None = None
 ) -> Activity:
-    """The activity of a network of dense layers on images. Where a network runs once for each
-    presentation, that of the first is measured.
+    """The activity of a network on images. Where a network runs once for each presentation, that of
+    the first is measured.
 
     Parameters
     ----------
@@ -62,90 +64,79 @@ def measure(
     """
     if not len(images):
         raise ValueError("Activity is measured on one image at least")
-    nodes = [graph.nodes[layer.node] for layer in plan.layers]
+    interpreter = Interpreter(graph)
+    flows = interpreter.flows(interpreter.shown(images, presentations=presentations))
     found = []
-    for layer, weights, planes in zip(
-        plan.layers,
-        (node.weights for node in nodes),
-        flows(graph, images, presentations),
-        strict=True,
-    ):
-        found.append(_layer(layer, weights, planes))
+    for layer, bits in zip(plan.layers, flows, strict=True):
+        node = graph.nodes[layer.node]
+        if isinstance(node, Conv):
+            taps, classes = node.present_inputs(bits.shape[3:])
+            seen, present = vectors(node, bits), taps[classes]
+        else:
+            seen, present = bits[:, None], np.ones((1, layer.inputs), dtype=bool)
+        found.append(_layer(layer, node.weights, seen, present))
     return Activity(tuple(found), len(images))
 
 
-def flows(
-    graph: Graph, images: np.ndarray, presentations: int | None = None
-) -> Iterator[np.ndarray]:
-    """What each dense layer and the head see: bits (images, planes, inputs)."""
-    shown = Interpreter(graph).shown(images, presentations=presentations)
-    planes, weights = shown.flow, graph.input.planes.weights(shown.variant)
-    variant = shown.variant
-    if planes.dtype == np.uint64:
-        planes = unpack(planes, graph.values[0].size)
-    planes = planes.reshape(*planes.shape[:2], -1).astype(np.int32)
-    for node in graph.nodes[1:]:
-        if isinstance(node, Flatten):
-            continue
-        yield planes[:, : len(weights)]
-        if isinstance(node, Head):
-            return
-        assert isinstance(node, Dense)  # nothing else has hardware
-        sums = sum(weight * _sums(node.weights, planes[:, k]) for k, weight in enumerate(weights))
-        planes = (sums >= node.thresholds[variant, 0]).astype(np.int32)[:, None]
-        weights, variant = (1,), 0
-
-
-def _sums(weights: Weights, bits: np.ndarray) -> np.ndarray:
-    """What is compared with a threshold: agreeing inputs, less the disagreeing when ternary."""
-    # Float products of so few bits are exact, and as fast as they come.
-    signed = np.asarray(weights.signed(), dtype=np.float32)
-    products = np.rint((2 * bits - 1).astype(np.float32) @ signed.T).astype(np.int64)
-    return products if weights.ternary else (products + weights.fan_in) // 2
-
-
-def _layer(layer: LayerPlan, weights: Weights, planes: np.ndarray) -> LayerActivity:
+def _layer(
+    layer: LayerPlan, weights: Weights, seen: np.ndarray, present: np.ndarray
+) -> LayerActivity:
+    """Of what a layer sees, bits (images, positions, planes, inputs), and of which of these count,
+    bool (positions, inputs)."""
+    order = layer.array_reads.sources
     toggles = np.zeros((2, 2))  # toggled and all bits of what LayerActivity has
     groups = min(layer.groups, GROUPS)
+    run = min(-(-GROUPS // groups), layer.positions)
+    starts = np.unique(np.linspace(0, layer.positions - run, PLACES).astype(int))
     slots = np.unique(np.linspace(0, layer.neurons - 1, NEURONS).astype(int))
-    for image in planes:
-        lanes = _folded(layer, image)  # (planes, folds, lanes)
-        for slot in slots:
-            neurons = np.arange(groups) * layer.neurons + slot
-            neurons = neurons[neurons < layer.outputs]
-            if len(neurons):
-                toggles += _walk(layer, weights, lanes, neurons)
+    for image, start, slot in itertools.product(seen, starts, slots):
+        neurons = np.arange(groups) * layer.neurons + slot
+        neurons = neurons[neurons < layer.outputs]
+        if len(neurons):
+            places = slice(start, start + run)
+            shown = image[places][..., order].astype(np.int32), present[places][:, order]
+            toggles += _walk(layer, weights, *shown, neurons)
     shares = toggles[:, 0] / np.maximum(toggles[:, 1], 1)
     return LayerActivity(*(round(float(share), 4) for share in shares))
 
 
 def _folded(layer: LayerPlan, bits: np.ndarray) -> np.ndarray:
-    padded = np.zeros((len(bits), layer.folds * layer.lanes), dtype=np.int32)
-    padded[:, : layer.inputs] = bits
-    return padded.reshape(len(bits), layer.folds, layer.lanes)
+    """Bits (..., inputs) in the order in which they are read as (..., folds, lanes)."""
+    unused = layer.folds * layer.lanes - layer.inputs
+    padded = np.pad(bits, [(0, 0)] * (bits.ndim - 1) + [(0, unused)])
+    return padded.reshape(*bits.shape[:-1], layer.folds, layer.lanes)
 
 
-def _walk(layer: LayerPlan, weights: Weights, lanes: np.ndarray, neurons: np.ndarray) -> np.ndarray:
-    """Toggled and all bits of successive reads of neurons that share their adders."""
-    sign = _folded(layer, weights.sign[neurons])  # (neurons, folds, lanes)
-    used = _folded(layer, np.ones_like(weights.sign[neurons]))
+def _walk(
+    layer: LayerPlan, weights: Weights, shown: np.ndarray, present: np.ndarray, neurons: np.ndarray
+) -> np.ndarray:
+    """Toggled and all bits of successive reads of neurons that share their adders, for bits
+    (vectors, planes, inputs) of which those that are ``present`` (vectors, inputs) count."""
+    order = layer.array_reads.sources
+
+    def read(synapses: np.ndarray) -> np.ndarray:
+        return _folded(layer, synapses.reshape(weights.outputs, -1)[neurons][:, order])
+
+    # Reads go through folds within planes, the heaviest first, within neurons, within vectors.
+    lanes = _folded(layer, shown)[:, None]  # (vectors, 1, planes, folds, lanes)
+    sign = read(weights.sign)[:, None]  # (neurons, 1, folds, lanes)
+    used = _folded(layer, present)[:, None]  # (vectors, 1 or neurons, folds, lanes)
     if weights.active is not None:
-        used = used * _folded(layer, weights.active[neurons])
-    # Reads go through folds within planes, the heaviest first, within neurons.
+        used = used & (read(weights.active) == 1)
+    used = used[:, :, None]
     if layer.parallel:
-        order = 1 << np.arange(len(lanes))[:, None, None]
-        pixels, most = (lanes * order).sum(axis=0), (1 << len(lanes)) - 1
+        planes = lanes.shape[2]
+        weighted = lanes * (1 << np.arange(planes))[:, None, None]
+        pixels, most = weighted.sum(axis=2, keepdims=True), (1 << planes) - 1
         terms = np.where(sign == 1, pixels, most - pixels) * used
-        terms = terms.reshape(-1, layer.lanes)
     else:
-        shown = lanes[::-1][None]
-        agree = (sign[:, None] == shown) & (used[:, None] == 1)
-        terms = agree.reshape(-1, layer.lanes).astype(np.int64)
+        terms = ((sign == lanes[:, :, ::-1]) & used).astype(np.int64)
+    terms = terms.reshape(-1, layer.lanes)
     levels = list(_tree(terms))
     counted = np.zeros(2)
     for values in levels[1:] or levels:
         counted += _toggled(values, int(values.max(initial=1)).bit_length())
-    totals = _totals(layer, levels[-1][:, 0], len(neurons))
+    totals = _totals(layer, levels[-1][:, 0], len(shown) * len(neurons))
     return np.array([counted, totals], dtype=float)
 
 

@@ -13,6 +13,8 @@ from ..dense import Dense
 from ..gearbox import Gearbox, vector_stream
 from ..head import Head
 from ..layer_plan import LayerPlan
+from ..pool import Pool
+from ..pool_plan import PoolPlan
 from ..stochastic import Presenter
 
 
@@ -31,8 +33,10 @@ class Unit:
         shape = (layer.outputs, layer.inputs)
         active = rng.integers(0, 2, shape) if layer.ternary else None
         weights = nodes.Weights(rng.integers(0, 2, shape), active)
-        # Presentations that are planes have constants of their own.
+        # Presentations that are planes have constants of their own, and so have border classes.
         variants = layer.presentations if layer.equal else (1,)
+        if layer.window is not None:
+            variants *= int(layer.window.classes.max()) + 1
         most = np.array([[layer.inputs * layer.shown(each).plane_weight] for each in variants])
         values = rng.integers(most // 4, most // 4 * 3 + 1, (len(variants), layer.outputs))
         if layer.name == "head":
@@ -41,7 +45,26 @@ class Unit:
             made, kind = nodes.Dense(weights, values[:, None]), Dense
         self.array = array(made, layer)
         self.layer = kind(made, layer, self.array)
-        self.words = Gearbox(layer.pixel_bits, layer.inputs, beat, layer.lanes)
+        self.words = Gearbox(layer.pixel_bits, layer.elements, beat, layer.word)
+
+
+class PoolUnit:
+    """A pooling with the gearbox in front of it; random channels take the AND.
+
+    Parameters
+    ----------
+    pool : the plan
+    beat : elements of a beat of the gearbox's input
+    """
+
+    array = None
+
+    def __init__(self, pool: PoolPlan, beat: int):
+        channels = pool.window.channels
+        modes = np.random.default_rng(0).integers(0, 2, channels)
+        made = nodes.MaxPool(pool.window.kernel, pool.window.stride, modes)
+        self.layer = Pool(made, pool.window, pool.size)
+        self.words = Gearbox(1, pool.elements, beat, pool.word)
 
 
 class Presenters(wiring.Component):
@@ -73,7 +96,7 @@ class Presenters(wiring.Component):
 
 
 class Units(wiring.Component):
-    """Units side by side; each is a layer of the name that it is given by.
+    """Units side by side; each is a layer, or a pooling, of the name that it is given by.
 
     Members
     -------
@@ -81,7 +104,7 @@ class Units(wiring.Component):
     variant_* : of units with presentations, see :class:`~..head.Head`
     """
 
-    def __init__(self, units: Mapping[str, Unit]):
+    def __init__(self, units: Mapping[str, Unit | PoolUnit]):
         self.units = dict(units)
         self.arrays = [unit.array for unit in units.values()]
         members = {}

@@ -8,10 +8,12 @@ from collections.abc import Mapping
 
 from ...model.planes import Stochastic
 from ..layer_plan import LayerPlan
-from ..plan import Plan
+from ..plan import Plan, Stage
+from ..pool_plan import PoolPlan
 from .activity import LayerActivity
 from .features import (
     buffer_bits,
+    buffers,
     compared_bits,
     constant_bits,
     popcount_bits,
@@ -67,14 +69,33 @@ def energy(
     found[Part.ACCUMULATE] += layer.neurons * score_bits(layer) * scores * adder * (ring > 0)
 
     for part in (Part.CONTROL, Part.ARRAYS):
-        cells = logic.get(part, Cells())
-        gates = _gates(cells, technology) * technology.energy("gate")
-        found[part] += (cells.registers * toggle + gates) * idle
-    found[Part.CONTROL] += _memories(layer, technology)
+        found[part] += _toggling(logic.get(part, Cells()), technology) * idle
+    found[Part.CONTROL] += _buffered(layer, technology)
+    found[Part.CONTROL] += _constants(layer, technology)
     found[Part.ARRAYS] += _reads(layer, array, technology)
     if drawn is not None:
         found[Part.RANDOM] += _drawing(plan, drawn, logic[Part.RANDOM], idle, technology)
     return found
+
+
+def pool_energy(plan: Plan, pool: PoolPlan, technology: Technology, cells: Cells) -> float:
+    """Energy of an image in a pooling, J.
+
+    Parameters
+    ----------
+    plan, pool : of the network, and of the pooling
+    technology : node and table
+    cells : gates and registers
+    """
+    clock = cells.registers * technology.energy("register_clock")
+    idle = technology.value("activity", "control") * _toggling(cells, technology)
+    return (clock + idle) * plan.cycles_per_image + _buffered(pool, technology)
+
+
+def _toggling(cells: Cells, technology: Technology) -> float:
+    """Energy of every gate and register bit when it toggles."""
+    gates = _gates(cells, technology) * technology.energy("gate")
+    return cells.registers * technology.energy("register_toggle") + gates
 
 
 def _gates(cells: Cells, technology: Technology) -> float:
@@ -117,14 +138,20 @@ def _reads(layer: LayerPlan, array: str, technology: Technology) -> float:
     return layer.reads * (layer.columns * sense + line)
 
 
-def _memories(layer: LayerPlan, technology: Technology) -> float:
-    """Energy of buffer and thresholds for an image."""
-    # A read takes a word of whole pixels, of which bit-serial layers use a bit each.
-    word = layer.lanes * layer.pixel_bits
-    vectors = layer.inputs * layer.planes * layer.passes
-    moved = (layer.reads * word + vectors) * _sram(buffer_bits(layer), technology)
-    constants = layer.passes * layer.groups * layer.neurons * total_bits(layer)
-    return moved + constants * _sram(constant_bits(layer), technology)
+def _buffered(stage: Stage, technology: Technology) -> float:
+    """Energy of the input buffer for an image."""
+    # A read takes a word of whole pixels, of which bit-serial layers use a bit each, from every
+    # memory.
+    memories = buffers(stage)
+    read = stage.reads * memories * stage.word * stage.pixel_bits
+    written = stage.elements * stage.planes * stage.passes
+    return (read + written) * _sram(buffer_bits(stage) // memories, technology)
+
+
+def _constants(layer: LayerPlan, technology: Technology) -> float:
+    """Energy of the thresholds or offsets for an image."""
+    groups = layer.passes * layer.positions * layer.groups
+    return groups * layer.neurons * total_bits(layer) * _sram(constant_bits(layer), technology)
 
 
 def _sram(bits: int, technology: Technology) -> float:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from ...model.planes import BINARY, Planes, Stochastic
 from ..layer_plan import LayerPlan
 from ..plan import Plan
+from ..pool_plan import PoolPlan
 from . import fast
 from .activity import Activity, LayerActivity
-from .energy import energy
+from .energy import energy, pool_energy
 from .features import beats_of, buffer_bits, constant_bits, outbox_bits
 from .latency import latency
 from .synthesis import BESIDE, GATE_EQUIVALENT, Cells, Part, Synthesis
@@ -24,7 +25,7 @@ from .technology import Technology
 
 @dataclass(frozen=True)
 class LayerEstimate:
-    """What one layer takes.
+    """What one layer takes, or a pooling, whose logic is control.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class Estimate:
     Parameters
     ----------
     plan, array, technology, clock : what was estimated; the clock in hertz
-    layers : in order
+    layers : in order, poolings among them
     activity : measured, or ``None`` when the table's was assumed
     synthesized : ``None`` for the fast model, else what was mapped to
     """
@@ -182,16 +183,20 @@ def estimate(
     synthesis : of the network with these arrays; without it the fast model is used
     library : what it was mapped to
     """
-    beats = beats_of(plan.layers, plan.pixels_per_beat)
-    stochastic = planes if isinstance(planes, Stochastic) else None
+    beats = beats_of(plan.stages, plan.pixels_per_beat)
+    drawn = planes if isinstance(planes, Stochastic) else None
+    measured = iter(activity.layers if activity else ())
     layers = []
-    for index, (layer, beat) in enumerate(zip(plan.layers, beats, strict=True)):
-        logic = _logic(layer, array, beat, synthesis)
-        measured = activity.layers[index] if activity else _assumed(technology)
-        drawn = stochastic if index == 0 else None
+    for stage, beat in zip(plan.stages, beats, strict=True):
+        if isinstance(stage, PoolPlan):
+            layers.append(_pool(plan, stage, technology, beat, synthesis))
+            continue
+        logic = _logic(stage.name, fast.cells(stage, array, beat), synthesis)
         if drawn is not None:
             logic[Part.RANDOM] = _presenter(plan, drawn, synthesis)
-        layers.append(_layer(plan, layer, array, technology, logic, measured, drawn))
+        toggling = next(measured, _assumed(technology))
+        layers.append(_layer(plan, stage, array, technology, logic, toggling, drawn))
+        drawn = None
     made = None if synthesis is None else library
     return Estimate(plan, array, technology, clock, tuple(layers), activity, made)
 
@@ -202,12 +207,12 @@ def _assumed(technology: Technology) -> LayerActivity:
 
 
 def _logic(
-    layer: LayerPlan, array: str, beat: int, synthesis: Synthesis | None
+    name: str, modelled: dict[Part, Cells], synthesis: Synthesis | None
 ) -> dict[Part, Cells]:
-    modelled = fast.cells(layer, array, beat)
+    """Cells of each part of a layer: synthesized, or as the fast model has them."""
     if synthesis is None:
         return modelled
-    found = {part: cells for (name, part), cells in synthesis.items() if name == layer.name}
+    found = {part: cells for (layer, part), cells in synthesis.items() if layer == name}
     # A Liberty file's registers are not told apart: the model's are clocked.
     return {
         part: cells
@@ -240,7 +245,7 @@ def _layer(
 ) -> LayerEstimate:
     cells = layer.memory_bits if array == "digital" else layer.rows * layer.columns
     memory = buffer_bits(layer) + constant_bits(layer) + outbox_bits(layer)
-    sram = technology.cell_area("sram") * technology.value("periphery", "sram_factor")
+    sram = _sram_area(technology)
     cell_area = cells * (sram if array == "digital" else technology.cell_area())
     area = {part: _logic_area(each, technology) for part, each in logic.items()}
     area[Part.ARRAYS] = area.get(Part.ARRAYS, 0.0) + cell_area
@@ -255,6 +260,23 @@ def _layer(
     return LayerEstimate(
         layer.name, logic, cells, cell_area, memory, area, used, layer.reads, layer.cycles
     )
+
+
+def _pool(
+    plan: Plan, pool: PoolPlan, technology: Technology, beat: int, synthesis: Synthesis | None
+) -> LayerEstimate:
+    logic = _logic(pool.name, {Part.CONTROL: fast.pool_cells(pool, beat)}, synthesis)
+    cells, memory = logic[Part.CONTROL], buffer_bits(pool)
+    area = _logic_area(cells, technology) + memory * _sram_area(technology)
+    used = pool_energy(plan, pool, technology, cells)
+    return LayerEstimate(
+        pool.name, logic, 0, 0.0, memory, {Part.CONTROL: area}, {Part.CONTROL: used}, 0, pool.cycles
+    )
+
+
+def _sram_area(technology: Technology) -> float:
+    """Of a bit, with what a memory has around it."""
+    return technology.cell_area("sram") * technology.value("periphery", "sram_factor")
 
 
 def _logic_area(cells: Cells, technology: Technology) -> float:

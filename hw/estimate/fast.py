@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ...model.planes import Stochastic
 from ..layer_plan import LayerPlan
-from .features import presenter_terms, terms
+from ..pool_plan import PoolPlan
+from .features import pool_terms, presenter_terms, terms
 from .synthesis import Cells, Part
 
 # Written by `make bench-estimate-fit`, with the error on points that were held back.
@@ -51,6 +52,12 @@ def presenter_cells(
     known = coefficients or calibration()["coefficients"]
     found = presenter_terms(planes, pixels, size, most)
     return _cells(known[f"{Part.RANDOM}: {planes.generator}"], found)
+
+
+def pool_cells(pool: PoolPlan, beat: int, coefficients: Coefficients | None = None) -> Cells:
+    """The same of a pooling; see :func:`~.features.pool_terms`."""
+    known = coefficients or calibration()["coefficients"]
+    return _cells(known[f"{Part.CONTROL}: pool"], pool_terms(pool, beat))
 
 
 def _cells(each: Mapping[str, list[float]], found: Mapping[str, float]) -> Cells:

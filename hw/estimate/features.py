@@ -6,11 +6,18 @@ A term times what it takes in transistors, fitted to syntheses, gives the area; 
 :mod:`~.fast`.
 """
 
+import math
+from collections.abc import Sequence
+
+from ...model.nodes import Fill
 from ...model.planes import Stochastic
 from ...model.stochastic import WIDTH, Generator
 from ..gearbox import beats, factors
 from ..layer_plan import LayerPlan
 from ..numbers import sequence_bits
+from ..plan import Stage
+from ..pool_plan import PoolPlan
+from ..window import Window
 from .synthesis import Part
 
 ARRAYS = ("sensed", "digital", "macro", "emulated")
@@ -182,12 +189,58 @@ def _control(layer: LayerPlan, beat: int, delay: int) -> Terms:
         "held bits": layer.lanes * layer.planes if layer.parallel else 0,
         "counter bits": counters,
         "neurons": each,
-        "padded lanes": float(layer.folds * layer.lanes != layer.inputs) * layer.lanes,
+        "padded lanes": _masked(layer) * layer.lanes,
     }
     if layer.name == "head":
         found["score bits"] = each * score_bits(layer)
         found["levels"] = score_bits(layer) * each * _bits(each - 1)
+        return found
+    return found | _window(layer.window, layer.word * layer.planes, layer.tap_rows)
+
+
+def _masked(layer: LayerPlan) -> bool:
+    """Whether some lanes do not count in some reads."""
+    absent = layer.window is not None and layer.window.fill is Fill.ABSENT
+    return absent or layer.folds * layer.lanes != layer.inputs
+
+
+def _window(window: Window | None, word: int, rows: int) -> Terms:
+    """What reads windows, see :class:`~..window.WindowBuffer`: words of so many bits, of so many
+    rows at once."""
+    found: Terms = dict.fromkeys(("window counter bits", "filled bits", "joined bits"), 0)
+    if window is not None:
+        found["window counter bits"] = _window_counters(window, rows)
+        found["filled bits"] = rows * word * any(window.padding)
+        found["joined bits"] = window.slots * rows * word * (rows > 1)
     return found
+
+
+def _window_counters(window: Window, rows: int) -> int:
+    """Bits that count the positions and rows that come in, are kept and are looked at."""
+    image, places, kernel = window.size, window.outputs, window.kernel
+    coming = sum((n - 1).bit_length() for n in image[1:]) + 5 * window.slots.bit_length()
+    tapping = sum((n - 1).bit_length() for n in (kernel[0] // rows, *kernel[1:]))
+    walking = (places[0] - 1).bit_length() + sum(n.bit_length() for n in image)
+    classes = window.classes
+    borders = sum(n.bit_length() for n in classes.shape) if classes.any() else 0
+    return coming + tapping + walking + borders
+
+
+def pool_terms(pool: PoolPlan, beat: int) -> Terms:
+    """Terms of a pooling, see :class:`~..pool.Pool`, and of the gearbox in front of it.
+
+    Parameters
+    ----------
+    pool : the plan
+    beat : elements of a beat that come to its gearbox
+    """
+    return {
+        "bits": pool.size,
+        "chosen bits": pool.size * (pool.groups > 1),
+        "word bits": (pool.groups - 1).bit_length(),
+        "gearbox bits": gearbox_bits(pool, beat),
+        "window counter bits": _window_counters(pool.window, 1),
+    }
 
 
 def presenter_terms(planes: Stochastic, pixels: int, size: int, most: int) -> Terms:
@@ -251,14 +304,14 @@ def popcount_bits(layer: LayerPlan) -> float:
     return found["adder bits"] + found["full adders"] * 2
 
 
-def gearbox_bits(layer: LayerPlan, beat: int) -> int:
-    """Bits of the registers of the gearbox in front of a layer."""
-    joined, made = factors(layer.inputs, beat, layer.lanes)
-    bits = joined * beat * layer.pixel_bits if joined > 1 else 0
+def gearbox_bits(stage: Stage, beat: int) -> int:
+    """Bits of the registers of the gearbox in front of a layer or pooling."""
+    joined, made = factors(stage.elements, beat, stage.word)
+    bits = joined * beat * stage.pixel_bits if joined > 1 else 0
     if joined > 1 and made > 1:
         bits *= 2
     if made > 1:
-        bits += made * layer.lanes * layer.pixel_bits
+        bits += made * stage.word * stage.pixel_bits
     return bits
 
 
@@ -268,19 +321,34 @@ def _array(layer: LayerPlan) -> Terms:
         "lanes": layer.lanes,
         "columns": layer.columns,
         "row bits": _bits(layer.rows - 1),
-        "padded columns": layer.columns * float(layer.folds * layer.lanes != layer.inputs),
+        "padded columns": layer.columns * float(_masked(layer)),
     }
 
 
-def buffer_bits(layer: LayerPlan) -> int:
-    """Memory bits of the input buffer: two vectors, each a power of two of words."""
-    words = layer.folds * (layer.planes if layer.equal else 1)
-    return (2 << (words - 1).bit_length()) * layer.lanes * layer.pixel_bits
+def buffer_bits(stage: Stage) -> int:
+    """Memory bits of the input buffer: rows of an image, or two vectors, each a power of two of
+    words."""
+    word = stage.word * stage.pixel_bits
+    if stage.window is not None:
+        row = math.prod(stage.window.size[1:])
+        words = stage.window.channels // stage.word
+        places = (row - 1).bit_length() + (words - 1).bit_length()
+        return (stage.window.slots << places) * word
+    words = stage.folds * (stage.planes if stage.equal else 1)
+    return (2 << (words - 1).bit_length()) * word
+
+
+def buffers(stage: Stage) -> int:
+    """Memories of the input buffer, which are all read at once."""
+    together = isinstance(stage, LayerPlan) and stage.tap_rows > 1
+    return stage.window.slots if together and stage.window is not None else 1
 
 
 def constant_bits(layer: LayerPlan) -> int:
     """Memory bits of the thresholds or offsets."""
     variants = len(layer.presentations) if layer.equal else 1
+    if layer.window is not None:
+        variants = int(layer.window.classes.max()) + 1
     return max(layer.groups * variants, 2) * layer.neurons * total_bits(layer)
 
 
@@ -294,6 +362,6 @@ def outbox_bits(layer: LayerPlan) -> int:
     return 4 * width
 
 
-def beats_of(layers: tuple[LayerPlan, ...], pixels_per_beat: int) -> list[int]:
-    """Elements of a beat that come to each layer."""
-    return [pixels_per_beat, *(layer.neurons for layer in layers[:-1])]
+def beats_of(stages: Sequence[Stage], pixels_per_beat: int) -> list[int]:
+    """Elements of a beat that come to each layer or pooling."""
+    return [pixels_per_beat, *(stage.beat for stage in stages[:-1])]

@@ -18,7 +18,7 @@ from twincell.hw.verilog import emit
 from twincell.model import integer, reference
 from twincell.model.errors import ErrorMap
 from twincell.model.graph import Graph
-from twincell.model.nodes import Conv, Fill, Flatten, Input
+from twincell.model.nodes import Conv, Fill, Flatten, Input, MaxPool
 from twincell.model.planes import Accumulate, Binary, FixedPoint, Stochastic
 
 
@@ -98,6 +98,21 @@ def test_random_networks_take_the_planned_cycles(seed):
     graph, planned = _quick(rng)
     observed = _check(graph, planned, random_images(rng, graph, 10))
     assert set(np.diff(observed.finished)[5:]) == {planned.cycles_per_image}
+
+
+def test_poolings_take_their_time_in_every_pass():
+    rng, planes = np.random.default_rng(1), Stochastic(4, (3, 1), accumulate="output")
+    layer = bordered_conv(rng, planes, (1, 6, 6), 2, (2, 2))
+    pool, head = MaxPool((3, 3), (1, 1), np.array([0, 1])), random_head(rng, 18, 3)
+    graph = Graph((Input((1, 6, 6), planes), layer, pool, Flatten(), head))
+    planned = plan(graph, Budget(lanes=60))
+    # Nine windows of nine taps; nothing else is as slow.
+    assert planned.cycles_by_presentations == {3: 243, 1: 81}
+    observed = _check(graph, planned, random_images(rng, graph, 8))
+    assert set(np.diff(observed.finished)[3:]) == {243}
+    budget = Budget(images_per_second=100e6 / 200)
+    with pytest.raises(PlanError, match="leave 200 cycles an image, but pool2 takes at least 243"):
+        plan(graph, budget)
 
 
 @pytest.mark.parametrize("fill", Fill)

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Energy of images, event by event: tables in which all but one cost nothing."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
-from tests.support.graphs import mlp
+from tests.support.graphs import lenet, mlp
+from twincell.hw.estimate.energy import SRAM_BITS
 from twincell.hw.estimate.estimate import Estimate, estimate
-from twincell.hw.estimate.features import random_bits, ring_bits, score_bits, total_bits
+from twincell.hw.estimate.features import (
+    constant_bits,
+    random_bits,
+    ring_bits,
+    score_bits,
+    total_bits,
+)
 from twincell.hw.estimate.synthesis import Part
 from twincell.hw.estimate.technology import Technology, default_table
+from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.plan import Budget, plan
-from twincell.model.planes import Generator, Stochastic
+from twincell.model.planes import FixedPoint, Generator, Stochastic
 
 PIXELS, BITS = 32, 8
 SHARE = 0.5  # of random bits that toggle
@@ -48,6 +57,34 @@ def test_thresholds_are_read_in_every_pass():
     for once, often in zip(one.layers, eight.layers, strict=True):
         assert once.energy[Part.CONTROL] > 0
         assert often.energy[Part.CONTROL] == pytest.approx(8 * once.energy[Part.CONTROL])
+
+
+@pytest.mark.parametrize("lanes", [20, 600])
+def test_memories_of_windows(lanes):
+    """A bit costs as the square root of its memory's size. A word comes for every tap; of a column
+    of taps from the memories of all rows, whichever it needs; and thresholds for every window."""
+    graph = lenet(np.random.default_rng(0), FixedPoint(2))
+    planned = plan(graph, Budget(lanes=lanes))
+    made = estimate(planned, _only("sram_bit"), planes=graph.input.planes)
+    for found, stage in zip(made.layers, planned.stages, strict=True):
+        if stage.window is None:
+            continue
+        window, bits = stage.window, stage.pixel_bits
+        banks = 1
+        moved = 0.0
+        if isinstance(stage, LayerPlan):
+            banks = window.slots if stage.lanes > window.channels else 1
+            constants = window.positions * stage.groups * stage.neurons * total_bits(stage)
+            moved = constants * (constant_bits(stage) / SRAM_BITS) ** 0.5
+        words = window.channels // stage.word
+        taps = window.positions * stage.groups * stage.cycles_per_group
+        places = 1 << (window.size[1] - 1).bit_length() << (words - 1).bit_length()
+        rows = window.slots // banks * places * stage.word * bits
+        read, written = taps * banks * stage.word * bits, math.prod(window.size) * window.channels
+        moved += (read + written * bits) * (rows / SRAM_BITS) ** 0.5
+        assert found.energy[Part.CONTROL] * 1e15 == pytest.approx(moved), stage.name
+    columns = [layer for layer in planned.layers if layer.tap_rows > 1]
+    assert bool(columns) == (lanes == 600)
 
 
 def test_random_bits_are_those_that_a_generator_makes():

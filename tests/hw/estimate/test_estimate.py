@@ -7,20 +7,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from amaranth.hdl import Shape
+from amaranth.lib.memory import Memory
 
-from tests.support.graphs import mlp
+from tests.support.graphs import lenet, mlp
 from twincell.hw.estimate import fast
 from twincell.hw.estimate.activity import Activity, LayerActivity
 from twincell.hw.estimate.estimate import estimate
-from twincell.hw.estimate.features import ARRAYS, gearbox_bits, score_bits, terms, tree
+from twincell.hw.estimate.features import (
+    ARRAYS,
+    buffer_bits,
+    buffers,
+    constant_bits,
+    gearbox_bits,
+    score_bits,
+    terms,
+    tree,
+)
 from twincell.hw.estimate.sensed import sensed_array
 from twincell.hw.estimate.synthesis import Cells, Part, synthesize
 from twincell.hw.estimate.technology import Technology, default_table
 from twincell.hw.layer_plan import LayerPlan
 from twincell.hw.network import Network
 from twincell.hw.plan import Budget, plan
+from twincell.hw.pool_plan import PoolPlan
 from twincell.hw.popcount import Popcount
-from twincell.model.planes import FixedPoint, Stochastic
+from twincell.hw.window import Window, WindowBuffer
+from twincell.model.nodes import Fill
+from twincell.model.planes import Binary, FixedPoint, Stochastic
 
 TECHNOLOGY = Technology(default_table(), 130, "rram-2t2r")
 GUIDE = Path(__file__).parents[3] / "docs" / "estimate.md"
@@ -62,7 +76,7 @@ def test_the_guide_quotes_the_fit():
         errors = [found["mean"], found["greatest"], *(found["parts"][part] for part in Part)]
         row = " | ".join([name, str(found["points"]), *(f"{error:.1%}" for error in errors)])
         assert f"| {row} |" in guide
-    layers = [each["point"] for each in kept["points"]["grid"] if "lanes" in each["point"]]
+    layers = [each["point"] for each in kept["points"]["grid"] if "neurons" in each["point"]]
     lanes, neurons = (max(layer[size] for layer in layers) for size in ("lanes", "neurons"))
     text = " ".join(guide.split())
     assert f"the points have up to {lanes} lanes a neuron and {neurons} neurons" in text
@@ -72,7 +86,7 @@ def test_the_guide_quotes_the_fit():
 @pytest.mark.parametrize("name", ["grid", "held_back"])
 def test_points_have_both_accumulations(name):
     points = [each["point"] for each in json.loads(CALIBRATION.read_text())["points"][name]]
-    layers = [point for point in points if "generator" not in point]
+    layers = [point for point in points if "folds" in point]
     assert sum(point["equal"] for point in layers) >= 3
     assert sum(point["head"] and point["passes"] > 1 for point in layers) >= 3
 
@@ -88,15 +102,33 @@ def test_the_fast_model_is_fitted_to_the_points_on_file():
             planes = Stochastic(given["bits"], (given["most"],), generator=given["generator"])
             sizes = given["pixels"], given["size"], given["most"]
             made = {Part.RANDOM: fast.presenter_cells(planes, *sizes)}
+        elif "shape" in given:
+            pool = PoolPlan("pool", 0, _window_of(given, given["shape"]), given["size"])
+            made = {Part.CONTROL: fast.pool_cells(pool, given["beat"] or pool.size)}
         else:
-            layer = _layer_of(given)
-            made = fast.cells(layer, given["array"], given["beat"] or given["lanes"])
+            layer = _convolution_of(given) if "kernel" in given else _layer_of(given)
+            made = fast.cells(layer, given["array"], given["beat"] or layer.word)
         assert {str(part): cells.transistors for part, cells in made.items()} == point["estimated"]
         total = sum(point["synthesized"].values())
         error = sum(point["estimated"].values()) / total - 1
         assert point["error"] == pytest.approx(error, abs=1e-3)
         checked += 1
     assert checked == kept["grid"]["points"] + kept["held_back"]["points"]
+
+
+def _window_of(given: dict, size: list[int]) -> Window:
+    padding = given.get("padding", [0] * len(size))
+    along = (tuple(each) for each in (size, given["kernel"], given["stride"], padding))
+    return Window(given["channels"], *along, Fill(given.get("fill", "minus")))
+
+
+def _convolution_of(given: dict) -> LayerPlan:
+    window = _window_of(given, given["size"])
+    sizes = given["channels"] * window.taps, given["groups"] * given["neurons"], given["planes"]
+    return LayerPlan(
+        "layer", 0, *sizes, given["ternary"], given["lanes"], given["neurons"],
+        parallel=given["parallel"], channels=given["channels"], window=window,
+    )  # fmt: skip
 
 
 def _layer_of(given: dict) -> LayerPlan:
@@ -166,6 +198,51 @@ def test_parts_add_up(array):
     logic = [layer["transistors"].get("arrays", 0) for layer in layers]
     assert (sum(logic) == 0) == (array == "sensed")
     assert all(layer["transistors"]["popcount"] > 0 for layer in layers)
+
+
+def test_a_convolution_has_its_poolings_among_its_layers():
+    graph = lenet(np.random.default_rng(2), Binary())
+    planned = plan(graph, Budget(lanes=60))
+    found = estimate(planned, TECHNOLOGY)
+    assert [layer.name for layer in found.layers] == [stage.name for stage in planned.stages]
+    pools = [layer for layer in found.layers if layer.name.startswith("pool")]
+    assert len(pools) == 2
+    for pool, stage in zip(pools, planned.pools, strict=True):
+        assert set(pool.area) == set(pool.energy) == set(pool.logic) == {Part.CONTROL}
+        assert (pool.synapses, pool.cell_area, pool.cycles) == (0, 0, stage.cycles)
+        assert pool.memory_bits == buffer_bits(stage)
+        logic = pool.logic[Part.CONTROL].transistors / 4 * 3.7536
+        rows = pool.memory_bits * 2 * 140 * 0.13**2
+        assert pool.area[Part.CONTROL] == pytest.approx(logic + rows)
+    synapses = sum(layer.rows * layer.columns for layer in planned.layers)
+    assert sum(layer.synapses for layer in found.layers) == synapses
+
+
+def test_buffers_hold_rows_of_an_image():
+    """As the hardware's memories: of all rows of a column's taps one for each row."""
+    for lanes in (4, 12):
+        window = Window(4, (9, 9), (3, 3), (1, 1), (1, 1))
+        layer = LayerPlan("layer", 0, 36, 4, 2, False, lanes, 2, channels=4, window=window)
+        buffer = WindowBuffer(window, 2, layer.word, rows=layer.tap_rows)
+        assert buffers(layer) == (window.slots if lanes == 12 else 1)
+        assert buffer_bits(layer) == sum(_memory_bits(buffer))
+        assert len(_memory_bits(buffer)) == buffers(layer)
+
+
+def _memory_bits(buffer: WindowBuffer) -> list[int]:
+    parts = [part for part, _ in buffer.elaborate(None)._named_submodules.values()]
+    memories = [part for part in parts if isinstance(part, Memory)]
+    return [Shape.cast(memory.shape).width * memory.depth for memory in memories]
+
+
+def test_border_classes_have_thresholds_of_their_own():
+    window = Window(4, (9, 9), (3, 3), (1, 1), (1, 1))
+    bits = {}
+    for fill in Fill:
+        bordered = replace(window, fill=fill)
+        layer = LayerPlan("layer", 0, 36, 4, 1, False, 4, 2, channels=4, window=bordered)
+        bits[fill] = constant_bits(layer)
+    assert bits[Fill.ABSENT] == 9 * bits[Fill.PLUS] == 9 * bits[Fill.MINUS]
 
 
 def test_array_area_is_cells_and_periphery():
@@ -239,6 +316,20 @@ def test_a_synthesis_replaces_the_model():
     larger = estimate(planned, TECHNOLOGY, synthesis=cells).energy[Part.CONTROL]
     toggled = 630 / 3.7536 * 0.1 * planned.cycles_per_image * TECHNOLOGY.energy("gate")
     assert larger - found.energy[Part.CONTROL] == pytest.approx(toggled)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fill", [Fill.PLUS, Fill.ABSENT])
+def test_whole_convolutions_are_held_back_as_well(fill):
+    planes = FixedPoint(4)
+    graph = lenet(np.random.default_rng(1), planes, fill)
+    planned = plan(graph, Budget(lanes=80))
+    cells = synthesize(Network(graph, planned, arrays=sensed_array))
+    real, modelled = (
+        estimate(planned, TECHNOLOGY, planes=planes, synthesis=each) for each in (cells, None)
+    )
+    assert real.transistors == sum(each.transistors for each in cells.values())
+    assert modelled.transistors == pytest.approx(real.transistors, rel=0.15)
 
 
 @pytest.mark.slow
