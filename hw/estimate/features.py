@@ -207,7 +207,7 @@ def _masked(layer: LayerPlan) -> bool:
 def _window(window: Window | None, word: int, rows: int) -> Terms:
     """What reads windows, see :class:`~..window.WindowBuffer`: words of so many bits, of so many
     rows at once."""
-    found: Terms = dict.fromkeys(("window counter bits", "filled bits", "joined bits"), 0)
+    found: Terms = dict.fromkeys(("window counter bits", "filled bits", "joined bits"), 0.0)
     if window is not None:
         found["window counter bits"] = _window_counters(window, rows)
         found["filled bits"] = rows * word * any(window.padding)

@@ -14,6 +14,7 @@ from ..model.data import load
 from ..model.generators import mix
 from ..model.learning import quadratic
 from ._learning import (
+    CHECKPOINT_EVERY,
     CONFIDENCE,
     Results,
     Training,
@@ -143,6 +144,7 @@ def trained(training: Training, progress) -> dict:
         Protocol(size.epochs, size.batch, training.seed),
         directory=training.folder,
         identity=training.recipe,
+        checkpoint_every=CHECKPOINT_EVERY,
         progress=progress,
     )
     images, labels = whole.train_images[: size.images], whole.train_labels[: size.images]

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..model.data import load
 from ._learning import (
+    CHECKPOINT_EVERY,
     CONFIDENCE,
     STUDENT,
     Results,
@@ -106,6 +107,7 @@ def trained(training: Training, progress) -> dict:
         Protocol(size.epochs, size.batch, training.seed),
         directory=training.folder,
         identity=training.recipe,
+        checkpoint_every=CHECKPOINT_EVERY,
         progress=progress,
     )
     return history.record() | {"export": exported(network, sets[-1], training)}

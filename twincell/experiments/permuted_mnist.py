@@ -13,6 +13,7 @@ import numpy as np
 
 from ..model.data import load
 from ._learning import (
+    CHECKPOINT_EVERY,
     CONFIDENCE,
     STUDENT,
     Results,
@@ -161,6 +162,7 @@ def trained(training: Training, progress) -> dict:
         consolidation=consolidation,
         directory=training.folder,
         identity=training.recipe,
+        checkpoint_every=CHECKPOINT_EVERY,
         progress=progress,
     )
     found = history.record()

@@ -14,6 +14,7 @@ import numpy as np
 from ..model.data import load
 from ..networks import UsageError
 from ._learning import (
+    CHECKPOINT_EVERY,
     CONFIDENCE,
     STUDENT,
     Results,
@@ -181,6 +182,7 @@ def train(training: Training, size: Size, progress) -> dict:
         Protocol(size.epochs, size.batch, training.seed, halve_every=size.halve_every),
         directory=training.folder,
         identity=training.recipe,
+        checkpoint_every=CHECKPOINT_EVERY,
         progress=progress,
     )
     if row.startswith(TUNE):
