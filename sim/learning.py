@@ -61,26 +61,21 @@ def learn(
     device : a preset of ``model.learning.devices``
     seed : of its memory of that shape
     state : of the memory before
-    updates : pulses, positive ones towards +1
+    updates : whole pulses, positive ones towards +1
     bits, limit : of the hardware, see :class:`~..hw.arrays.updates.PulseTrains`
     idle : probability that the sources pause before a beat
     work : directory for the run's files; by default one that is removed
 
-    Raises ``ValueError`` for counts that do not fit ``bits``, and what
-    :func:`~.bench_run.run_bench` raises.
+    Raises ``ValueError`` for counts that are not whole or do not fit ``bits``, for a device that
+    is no preset and for a state that is not of it, and what :func:`~.bench_run.run_bench` raises.
     """
-    updates = np.asarray(updates, dtype=np.int64)
-    most = (1 << (bits - 1)) - 1
-    if updates.ndim != 2 or np.abs(updates).max(initial=0) > most:
-        raise ValueError(
-            f"Updates are counts (rows, columns) from {-most} to {most}, not "
-            f"{updates.shape} from {updates.min(initial=0)} to {updates.max(initial=0)}"
-        )
+    updates, most = _counts(updates, bits), (1 << (bits - 1)) - 1
+    _check_state(device, seed, state, updates.shape)
     if work is None:
         with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
             options = {"bits": bits, "limit": limit, "simulator": simulator, "idle": idle}
             return learn(device, seed, state, updates, work=Path(scratch), **options)
-    import torch
+    import torch  # takes two seconds
 
     rows, columns = updates.shape
     build = work / "build"
@@ -109,3 +104,25 @@ def learn(
     signs = [[2 * (line >> column & 1) - 1 for column in range(columns)] for line in agree]
     after = torch.load(work / "after.pt", weights_only=True)
     return Learned(after, np.array(signs, dtype=np.int8), weak)
+
+
+def _counts(updates: np.ndarray, bits: int) -> np.ndarray:
+    most, counts = (1 << (bits - 1)) - 1, np.rint(updates)
+    if not np.array_equal(counts, updates):
+        raise ValueError("Updates are whole pulses, not fractions, which no macro can give")
+    if counts.ndim != 2 or np.abs(counts).max(initial=0) > most:
+        raise ValueError(
+            f"Updates are counts (rows, columns) from {-most} to {most}, not {counts.shape} "
+            f"from {counts.min(initial=0):g} to {counts.max(initial=0):g}"
+        )
+    return counts.astype(np.int64)
+
+
+def _check_state(device: str, seed: int, state: "dict[str, Tensor]", shape: tuple) -> None:
+    from ..model.learning.devices.presets import preset
+
+    memory = preset(device).device.memory(shape, seed)
+    try:
+        memory.load_state_dict(state)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"The state is not of {device} devices {shape}: {error}") from None

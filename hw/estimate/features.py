@@ -181,7 +181,7 @@ def _control(layer: LayerPlan, beat: int, delay: int) -> Terms:
     counters += _bits(layer.rows - 1)
     if layer.equal and layer.planes > 1:
         counters += (layer.planes * layer.folds - 1).bit_length()
-    found = {
+    found: Terms = {
         "one": 1,
         "choices of a plane": layer.lanes * layer.planes * _doubling(layer),
         "gearbox bits": gearbox_bits(layer, beat),
@@ -207,7 +207,7 @@ def _masked(layer: LayerPlan) -> bool:
 def _window(window: Window | None, word: int, rows: int) -> Terms:
     """What reads windows, see :class:`~..window.WindowBuffer`: words of so many bits, of so many
     rows at once."""
-    found: Terms = dict.fromkeys(("window counter bits", "filled bits", "joined bits"), 0.0)
+    found: Terms = dict.fromkeys(("window counter bits", "filled bits", "joined bits"), 0)
     if window is not None:
         found["window counter bits"] = _window_counters(window, rows)
         found["filled bits"] = rows * word * any(window.padding)
@@ -234,13 +234,14 @@ def pool_terms(pool: PoolPlan, beat: int) -> Terms:
     pool : the plan
     beat : elements of a beat that come to its gearbox
     """
-    return {
+    found: Terms = {
         "bits": pool.size,
         "chosen bits": pool.size * (pool.groups > 1),
         "word bits": (pool.groups - 1).bit_length(),
         "gearbox bits": gearbox_bits(pool, beat),
         "window counter bits": _window_counters(pool.window, 1),
     }
+    return found
 
 
 def presenter_terms(planes: Stochastic, pixels: int, size: int, most: int) -> Terms:

@@ -8,7 +8,8 @@ from typing import Any
 
 
 def knob(low: float, high: float, unit: str, default: Any = MISSING) -> Any:
-    """A dataclass field for a number from ``low`` to ``high``, both included, in ``unit``."""
+    """A dataclass field for a number from ``low`` to ``high``, both included, in ``unit``; with the
+    default ``None`` it may be unknown."""
     return field(default=default, metadata={"low": low, "high": high, "unit": unit})
 
 
@@ -42,6 +43,8 @@ class Knobs:
         for each in fields(self):
             value = getattr(self, each.name)
             if "unit" in each.metadata:
+                if value is None and each.default is None:
+                    continue
                 limits = (each.metadata["low"], each.metadata["high"], each.metadata["unit"])
                 object.__setattr__(self, each.name, within(each.name, value, *limits))
             elif "kinds" in each.metadata and not isinstance(value, each.metadata["kinds"]):

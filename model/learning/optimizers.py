@@ -6,6 +6,7 @@ to the *binary* weight (straight-through), t the number of steps.
 """
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ..generators import mix
 from ..layers import BinaryLinear
 from .devices.memory import LearningDevice, Memory
-from .networks import binary_layers, give_memories
+from .networks import binary_layers, give_memories, memories
 
 
 class _Adam(Optimizer):
@@ -98,9 +100,14 @@ class PulseAdam(_Adam):
     Parameters
     ----------
     network : its binary layers become devices of ``device``, drawn with ``seed``, unless they are
+    start : random pulses of each synapse at most before that, see
+        :func:`~.networks.give_memories`
     lr : pulses per normalized step
     reprogram : when above 0, a synapse whose sign has just changed is SET, both devices, and gets
         this many pulses towards its new sign. (The source has one, commented out.)
+
+    Raises ``ValueError`` for a network without memories and device, and for one whose memories are
+    of another device. Warns of a layer whose weights are all equal: no gradient could part them.
     """
 
     def __init__(
@@ -109,6 +116,7 @@ class PulseAdam(_Adam):
         device: LearningDevice | None = None,
         seed: int = 0,
         *,
+        start: int = 0,
         lr: float = 8.0,
         float_lr: float = 8e-3,
         betas: tuple[float, float] = (0.9, 0.999),
@@ -122,8 +130,15 @@ class PulseAdam(_Adam):
         if not all(hasattr(layer, "memory") for layer in layers):
             if device is None:
                 raise ValueError("The network's layers have no memories; a device is needed")
-            give_memories(network, device, seed)
+            give_memories(network, device, seed, start=start)
         self.memories: list[Memory] = [layer.memory for layer in layers]
+        for index, memory in enumerate(self.memories):
+            if device is not None and (device, mix(seed, index)) != (memory.device, memory.seed):
+                raise ValueError(
+                    f"Layer {index} is on other devices already: {memory.device}, seed "
+                    f"{memory.seed}; leave device and seed out to train these"
+                )
+            _check_weights(index, memory.weights())
         weights = [layer.latent for layer in layers]
         groups = [
             {"params": weights, "lr": lr, "reprogram": reprogram},
@@ -217,8 +232,11 @@ def metaplastic(
 ) -> MetaplasticAdam:
     """Metaplastic Adam of a network, with one ``meta`` or one for each binary layer.
 
-    In a network without binary layers its matrices of real weights are consolidated.
+    In a network without binary layers its matrices of real weights are consolidated. Raises
+    ``ValueError`` for weights on devices, which only pulses move.
     """
+    if on_devices := memories(network):
+        raise ValueError(f"Layer {min(on_devices)} is on devices: PulseAdam trains it")
     weights = [each.latent for each in network.modules() if isinstance(each, BinaryLinear)]
     weights = weights or [each.weight for each in network.modules() if isinstance(each, nn.Linear)]
     metas = [meta] * len(weights) if isinstance(meta, int | float) else list(meta)
@@ -228,6 +246,15 @@ def metaplastic(
     if rest := others(network, weights):
         groups.append({"params": rest, "meta": 0.0})
     return MetaplasticAdam(groups, **options)
+
+
+def _check_weights(index: int, weights: Tensor) -> None:
+    if weights.numel() > 1 and not weights.std():
+        warnings.warn(
+            f"All weights of layer {index} are equal, and so are their gradients: give random "
+            "pulses before, such as start=20",
+            stacklevel=3,
+        )
 
 
 def others(network: nn.Module, weights: list[nn.Parameter]) -> list[nn.Parameter]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Learning tasks one after the other, resumable after every epoch, or every few."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -160,7 +161,7 @@ class _Run:
         return {
             "protocol": repr(self.protocol),
             "tasks": " ".join(each.digest() for each in self.tasks),
-            "network": repr(self.network),
+            "network": f"{self.network!r} {_digest(self.network)}",
             "optimizer": _description(self.optimizer),
             "consolidation": repr(self.consolidation),
             "identity": extra,
@@ -269,6 +270,14 @@ def _norm_state(network: nn.Module) -> dict[str, Tensor]:
         for key, value in module.state_dict().items()
         if key != "latent"
     }
+
+
+def _digest(network: nn.Module) -> str:
+    """Of all parameters and buffers, states of random generators included."""
+    made = hashlib.sha256()
+    for value in network.state_dict().values():
+        made.update(value.detach().contiguous().numpy().data)
+    return made.hexdigest()
 
 
 def _description(optimizer: Optimizer) -> str:

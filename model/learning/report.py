@@ -17,7 +17,8 @@ from .networks import memories
 
 @dataclass(frozen=True)
 class PulseCost(Knobs):
-    """What a pulse costs; numbers have to come with their source.
+    """What a pulse costs; numbers have to come with their source. What is ``None`` is not known,
+    and neither is what would follow from it.
 
     Parameters
     ----------
@@ -25,17 +26,23 @@ class PulseCost(Knobs):
     energy : of one pulse
     set_energy : of one SET of one device
     endurance : pulses that a device stands
+    set_endurance : SETs that it stands
     """
 
     source: str
-    energy: float = knob(0, 1, "J", 0.0)
-    set_energy: float = knob(0, 1, "J", 0.0)
-    endurance: float = knob(1, 1e18, "pulses", 1e18)
+    energy: float | None = knob(0, 1, "J", None)
+    set_energy: float | None = knob(0, 1, "J", None)
+    endurance: float | None = knob(1, 1e18, "pulses", None)
+    set_endurance: float | None = knob(1, 1e18, "SETs", None)
 
     def __post_init__(self):
         super().__post_init__()
         if not isinstance(self.source, str) or not self.source.strip():
             raise ValueError("A pulse cost needs the source of its numbers")
+        if self.energy is None and self.endurance is None:
+            raise ValueError(
+                "A pulse cost needs an energy in joule, an endurance in pulses or both"
+            )
 
     @classmethod
     def read(cls, path: str | Path) -> Self:
@@ -49,13 +56,24 @@ class PulseCost(Knobs):
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: {error}") from None
 
-    def energy_of(self, pulses: float, sets: int = 0) -> float:
+    def energy_of(self, pulses: float, sets: int = 0) -> float | None:
         """Joule, for pulses and for SETs of single devices."""
-        return pulses * self.energy + sets * self.set_energy
+        return _total((pulses, self.energy), (sets, self.set_energy))
 
-    def wear_of(self, pulses: float) -> float:
-        """Used fraction of the endurance of a device after so many pulses."""
-        return pulses / self.endurance
+    def wear_of(self, pulses: float, sets: int = 0) -> float | None:
+        """Used fraction of the endurance of a device after so many pulses and SETs."""
+        pulse, each_set = (
+            None if most is None else 1 / most for most in (self.endurance, self.set_endurance)
+        )
+        return _total((pulses, pulse), (sets, each_set))
+
+
+def _total(*terms: tuple[float, float | None]) -> float | None:
+    """Numbers times what each costs; ``None`` where that is not known of something that is
+    there."""
+    if any(number and each is None for number, each in terms):
+        return None
+    return sum(number * each for number, each in terms if each is not None)
 
 
 @dataclass(frozen=True)
@@ -66,7 +84,7 @@ class LayerPulses:
     ``histogram`` counts devices by their pulses: ``histogram[k]`` have at least ``edges[k]`` and
     fewer than ``edges[k + 1]``; the last bin has no end. ``silent`` and ``clamped`` are fractions
     of the updates that were not 0. ``energy`` is in joule, ``wear`` the fraction of its endurance
-    that the most pulsed device has used; ``None`` without a cost.
+    that the most worn device has used; ``None`` where the cost does not say it.
     """
 
     name: str
@@ -99,14 +117,16 @@ class PulseReport:
 
     @property
     def energy(self) -> float | None:
-        """Energy of all pulses and SETs, joule; ``None`` without a cost."""
+        """Energy of all pulses and SETs, joule; ``None`` where the cost does not say it."""
         known = [layer.energy for layer in self.layers if layer.energy is not None]
-        return sum(known) if known else None
+        return sum(known) if len(known) == len(self.layers) else None
 
     @property
     def wear(self) -> float | None:
-        """Used fraction of the endurance of the most pulsed device; ``None`` without a cost."""
-        return max((layer.wear for layer in self.layers if layer.wear is not None), default=None)
+        """Used fraction of the endurance of the most worn device; ``None`` where the cost does not
+        say it."""
+        known = [layer.wear for layer in self.layers if layer.wear is not None]
+        return max(known) if len(known) == len(self.layers) else None
 
     def record(self) -> dict:
         """Plain data, for JSON."""
@@ -159,8 +179,19 @@ def _layer(
     return LayerPulses(
         name, pulses.numel(), total, float(memory.start_pulses), float(pulses.mean()), most, sets,
         edges, _histogram(pulses, edges), updates, int(memory.silent) / max(updates, 1),
-        int(memory.clamped) / max(updates, 1), energy, cost and cost.wear_of(most),
+        int(memory.clamped) / max(updates, 1), energy, cost and _wear(memory, cost),
     )  # fmt: skip
+
+
+def _wear(memory: Memory, cost: PulseCost) -> float | None:
+    """Of the most worn device: of those with the same number of SETs that with most pulses."""
+    most = memory.pulses.amax(dim=0)
+    found = [
+        cost.wear_of(float(most[memory.sets == sets].max()), sets)
+        for sets in memory.sets.unique().tolist()
+    ]
+    known = [wear for wear in found if wear is not None]
+    return max(known) if len(known) == len(found) else None
 
 
 def _edges(most: float) -> tuple[int, ...]:

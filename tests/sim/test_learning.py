@@ -53,6 +53,17 @@ def test_counts_that_do_not_fit_are_refused():
     said = r"^Updates are counts \(rows, columns\) from -7 to 7, not"
     with pytest.raises(ValueError, match=said):
         learn("weak-reset", 7, _copy(memory), np.array([[8, 0]]), bits=4)
+    with pytest.raises(ValueError, match=r"^Updates are whole pulses, not fractions"):
+        learn("weak-reset", 7, _copy(memory), np.array([[1.9, 0.0]]))
+
+
+def test_devices_that_are_not_those_of_the_state_are_refused():
+    memory, counts = preset("weak-reset").device.memory((1, 2), 7), np.zeros((1, 2))
+    with pytest.raises(ValueError, match=r"^'flash' is not a learning device: weak-reset, "):
+        learn("flash", 7, _copy(memory), counts)
+    for device, given in (("ideal", counts), ("weak-reset", np.zeros((2, 2)))):
+        with pytest.raises(ValueError, match=rf"^The state is not of {device} devices \("):
+            learn(device, 7, _copy(memory), given)
 
 
 @pytest.mark.slow

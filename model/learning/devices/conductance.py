@@ -73,7 +73,7 @@ class NonlinearConductance(LearningDevice):
 class ConductanceMemory(Memory):
     """The devices of a layer: ``siemens``, between ``smallest`` and ``largest``, float64."""
 
-    STREAMS = ("start", "noise", "sets")
+    STREAMS = ("noise", "sets")
 
     device: NonlinearConductance
     siemens: Tensor

@@ -3,6 +3,7 @@
 
 A synapse is a pair of devices on the bit lines BL and BLb, its weight ``sign(R_BL - R_BLb)``.
 Positive updates pulse BL, negative ones BLb, so each pulse pushes the weight to the update's sign.
+(The macro's weight is +1 with the *low* resistance on BL: there the two lines change their names.)
 A :class:`LearningDevice` describes a device; its :meth:`~LearningDevice.memory` draws the devices
 of a layer, all in tensors.
 """
@@ -40,6 +41,8 @@ class LearningDevice(Knobs, ABC):
 
     def __post_init__(self):
         super().__post_init__()
+        if self.rounded and self.limit != int(self.limit):
+            raise ValueError(f"limit is {self.limit:g} pulses, no whole number; pulses are rounded")
         for name in self.IMPERFECTIONS:
             if not isinstance(value := getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {value!r}")
@@ -89,7 +92,7 @@ class Memory(nn.Module, ABC):
         dead band of the rounding); those cut to the pulse limit
     """
 
-    STREAMS: ClassVar[tuple[str, ...]] = ("start",)  # sources of chance after the start
+    STREAMS: ClassVar[tuple[str, ...]] = ()  # sources of chance besides a random start
 
     ln_ohm: Tensor
     pulses: Tensor
@@ -104,7 +107,7 @@ class Memory(nn.Module, ABC):
         if not shape or any(size < 1 for size in shape):
             raise ValueError(f"Synapses need a shape of positive sizes, not {tuple(shape)!r}")
         self.device, self.shape, self.seed = device, tuple(shape), seed
-        self.streams = {name: self._generator(name) for name in self.STREAMS}
+        self.streams = {name: self._generator(name) for name in ("start", *self.STREAMS)}
         self.register_buffer("ln_ohm", torch.zeros(2, *shape, dtype=torch.float64))
         self.register_buffer("pulses", torch.zeros(2, *shape, dtype=torch.float64))
         self.register_buffer("start_pulses", torch.zeros((), dtype=torch.float64))
@@ -163,6 +166,9 @@ class Memory(nn.Module, ABC):
 
     def set(self, synapses: Tensor) -> None:
         """SET of both devices of the chosen synapses, bool (shape); the wear stays counted."""
+        if synapses.dtype is not torch.bool or tuple(synapses.shape) != self.shape:
+            given = f"{synapses.dtype} of shape {tuple(synapses.shape)}"
+            raise ValueError(f"Synapses to SET are torch.bool of shape {self.shape}, not {given}")
         self.sets += synapses
         self._set(synapses)
 
@@ -171,6 +177,8 @@ class Memory(nn.Module, ABC):
 
         Devices without any spread all start with +1, from where no gradient could part them.
         """
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise ValueError(f"Random pulses are 0 or a positive integer at most, not {most!r}")
         draws = torch.randint(-most, most + 1, self.shape, generator=self.streams["start"])
         self.start_pulses += draws.abs().sum()
         self.pulse(draws)

@@ -116,7 +116,7 @@ class WeakResetMemory(Memory):
     number first.
     """
 
-    STREAMS = ("start", "flips", "amplitudes", "pink", "sets")
+    STREAMS = ("flips", "amplitudes", "pink", "sets")
 
     device: WeakReset
     initial_ohm: Tensor

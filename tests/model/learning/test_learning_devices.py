@@ -2,6 +2,7 @@
 """What all learning devices have in common, and the ideal and the nonlinear one."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 from twincell.model.learning.devices.conductance import NonlinearConductance
 from twincell.model.learning.devices.fitted import Fitted, TwoSlopes
 from twincell.model.learning.devices.ideal import Ideal
-from twincell.model.learning.devices.memory import BL, BLB
+from twincell.model.learning.devices.memory import BL, BLB, LearningDevice, Memory
 from twincell.model.learning.devices.presets import PRESETS, preset
 from twincell.model.learning.devices.weak_reset import WeakReset
 
@@ -90,6 +91,66 @@ def test_pulses_that_do_not_fit_are_refused():
         Ideal().memory((2, 0), 0)
     with pytest.raises(ValueError, match=r"^limit is 0 pulses, outside 1 to 1e\+06 pulses$"):
         Ideal(limit=0)
+
+
+def test_what_is_set_and_how_a_start_is_drawn_is_checked():
+    memory = WeakReset().memory((2, 3), 1)
+    with pytest.raises(
+        ValueError, match=r"^Synapses to SET are torch.bool of shape \(2, 3\), not "
+    ):
+        memory.set(torch.tensor([[0, 1, 0], [0, 0, 0]]))  # as an index it would be all of them
+    with pytest.raises(ValueError, match=r"not torch.bool of shape \(3,\)$"):
+        memory.set(torch.ones(3, dtype=torch.bool))
+    assert not memory.sets.any()
+    with pytest.raises(ValueError, match=r"^Random pulses are 0 or a positive integer at most, "):
+        memory.randomize(-3)
+    with pytest.raises(ValueError, match=r"^limit is 11.5 pulses, no whole number; pulses are ro"):
+        WeakReset(limit=11.5)
+    assert WeakReset(limit=11.5, rounded=False).pulses(torch.tensor([20.0])).tolist() == [11.5]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shaking(LearningDevice):
+    """One source of chance of its own, which is an imperfection."""
+
+    IMPERFECTIONS = (*LearningDevice.IMPERFECTIONS, "noise")
+
+    noise: bool = True
+
+    def memory(self, shape, seed):
+        return _ShakingMemory(self, shape, seed)
+
+
+class _ShakingMemory(Memory):
+    STREAMS = ("noise",)
+
+    def _pulse(self, counts):
+        self.ln_ohm += 0.01 * counts
+        if self.device.noise:
+            self.ln_ohm += 0.001 * torch.randn(counts.shape, generator=self.streams["noise"])
+
+    def _set(self, synapses):
+        self.ln_ohm[:, synapses] = 0
+
+
+@pytest.mark.parametrize("device", [_Shaking(), _Shaking().without("noise")])
+def test_a_device_of_ones_own_starts_at_random_and_is_saved(device):
+    whole, part = (device.memory((4, 5), seed) for seed in (3, 4))
+    whole.randomize(20)
+    assert whole.weights().unique().tolist() == [-1, 1]
+    part.load_state_dict(whole.state_dict())
+    for memory in (whole, part):
+        memory.update(torch.ones(4, 5))
+    assert _equal(whole.state_dict(), part.state_dict())
+
+
+def test_a_memory_without_chance_is_saved():
+    class Quiet(_ShakingMemory):
+        STREAMS = ()
+
+    memory = Quiet(_Shaking(noise=False), (3,), 1)
+    memory.load_state_dict(memory.state_dict())
+    memory.randomize(5)
 
 
 def test_presets_say_what_they_are():

@@ -157,6 +157,29 @@ def test_every_layer_gets_devices_of_its_own():
         PulseAdam(nn.Sequential(nn.Linear(2, 2)), WeakReset())
 
 
+def test_devices_are_not_left_aside():
+    network = normed_mlp((30, 20, 4), Pixels(4), 1)
+    first = PulseAdam(network, WeakReset(), 7)
+    same = PulseAdam(network, WeakReset(), 7)  # of the next task
+    assert same.memories == first.memories
+    with pytest.raises(ValueError, match=r"^Layer 0 is on other devices already: WeakReset\("):
+        PulseAdam(network, Ideal(), 7)
+    with pytest.raises(ValueError, match=r"leave device and seed out to train these$"):
+        PulseAdam(network, WeakReset(), 8)
+    with pytest.raises(ValueError, match=r"^Layer 1 is on devices: PulseAdam trains it$"):
+        metaplastic(network, 1.35)
+
+
+def test_weights_that_are_all_equal_are_told():
+    """Their gradients are equal as well, and training would go nowhere without a word."""
+    device = WeakReset().only()
+    with pytest.warns(UserWarning, match=r"^All weights of layer 0 are equal.* such as start=20$"):
+        PulseAdam(nn.Sequential(BinaryLinear(30, 20)), device)
+    network = nn.Sequential(BinaryLinear(30, 20))
+    PulseAdam(network, device, start=20)
+    assert network[0].latent.unique().tolist() == [-1, 1]
+
+
 @pytest.mark.parametrize("device", [Ideal(initial_spread=False), WeakReset()])
 def test_a_random_start_is_in_the_first_weights(device):
     """What the first step sees is what the devices hold, also where pulses moved them before."""
@@ -171,7 +194,8 @@ def test_a_random_start_is_in_the_first_weights(device):
 
 def test_reprogramming_sets_what_has_flipped():
     device = Ideal(initial_spread=False, step=0.01)
-    network, optimizer = _layer(device, lr=30.0, reprogram=2)
+    with pytest.warns(UserWarning, match=r"^All weights of layer 0 are equal"):
+        network, optimizer = _layer(device, lr=30.0, reprogram=2)
     memory, layer = network[0].memory, network[0]
     layer.latent.grad = torch.ones(3, 4)
     layer.latent.grad[0] = -1

@@ -30,8 +30,8 @@ def bars() -> Dataset:
     return Dataset("bars", images[:200], labels[:200], images[200:], labels[200:], 4, 4, "made")
 
 
-def _network() -> nn.Sequential:
-    return normed_mlp((16, 24, 4), Pixels(4), 3)
+def _network(seed: int = 3) -> nn.Sequential:
+    return normed_mlp((16, 24, 4), Pixels(4), seed)
 
 
 def _pulses(network):
@@ -120,6 +120,7 @@ def test_a_checkpoint_of_another_run_is_refused(bars, tmp_path):
     refused("protocol", _network(), _meta, tasks, Protocol(2, 25))
     refused("tasks", _network(), _meta, permuted(bars, 2, 0), protocol)
     refused("network", normed_mlp((16, 25, 4), Pixels(4), 3), _meta, tasks, protocol)
+    refused("network", _network(4), _meta, tasks, protocol)  # other initial weights
     refused("consolidation", _network(), _meta, tasks, protocol, consolidation=ElasticWeights())
     refused("identity", _network(), _meta, tasks, protocol, identity="again")
     network = _network()

@@ -14,7 +14,9 @@ from twincell.model.learning.devices.weak_reset import WeakReset
 from twincell.model.learning.networks import give_memories
 from twincell.model.learning.report import PulseCost, pulse_report
 
-COST = PulseCost("measured on wafer 3", energy=2e-12, set_energy=1e-10, endurance=1e4)
+COST = PulseCost(
+    "measured on wafer 3", energy=2e-12, set_energy=1e-10, endurance=1e4, set_endurance=1e6
+)
 
 
 @pytest.fixture
@@ -43,6 +45,32 @@ def test_pulses_are_counted(network):
     assert report.energy == pytest.approx(27 * 2e-12 + 2e-10)
     assert report.wear == first.wear == 14 / 1e4
     assert report.pulses == 27
+
+
+def test_sets_wear_as_well():
+    network = nn.Sequential(BinaryLinear(3, 2))
+    give_memories(network, WeakReset(), 1)
+    memory = network[0].memory
+    memory.pulse(torch.tensor([[10.0, 0.0, -4.0], [0.0, 0.0, 0.0]]))
+    often = torch.tensor([[False, False, True], [False, True, False]])
+    for _ in range(3):
+        memory.set(often)
+    cost = PulseCost("assumed", endurance=1000, set_endurance=100)
+    # 4 pulses and 3 SETs wear more than 10 pulses alone.
+    assert pulse_report(network, cost).wear == pytest.approx(4 / 1000 + 3 / 100)
+    cost = PulseCost("assumed", endurance=1000, set_endurance=1e9)
+    assert pulse_report(network, cost).wear == pytest.approx(10 / 1000)
+
+
+def test_what_a_cost_does_not_say_is_not_known(network):
+    found = pulse_report(network, PulseCost("energy alone", energy=2e-12))
+    first, second = found.layers
+    assert first.energy == pytest.approx(27 * 2e-12)
+    assert second.energy is None and found.energy is None  # it was SET
+    assert first.wear is second.wear is found.wear is None
+    found = pulse_report(network, PulseCost("endurance alone", endurance=1e4))
+    assert found.layers[0].wear == 14 / 1e4 and found.layers[0].energy is None
+    assert found.wear is None  # what SETs do is not known
 
 
 def test_pulses_of_the_start_are_counted_apart():
@@ -87,6 +115,7 @@ def test_a_cost_is_read_from_a_file(tmp_path):
     found = PulseCost.read(path)
     assert found == PulseCost("wafer 3", energy=2e-12, endurance=1e4)
     assert found.energy_of(1e6) == pytest.approx(2e-6) and found.wear_of(100) == 0.01
+    refused('source = "me"', r"cost\.toml: A pulse cost needs an energy in joule, an endurance in")
     refused("energy = 1e-12", r"cost\.toml: A pulse cost needs the source of its numbers$")
     refused('source = "x"\npower = 1', r"cost\.toml: 'power' is not part of a pulse cost: source, ")
     refused('source = "x"\nenergy = "1 pJ"', r"cost\.toml: energy ")

@@ -58,7 +58,7 @@ def test_parameters_are_independent_of_each_other():
 
 
 @pytest.mark.parametrize("pulses, ohm", [(10, 7074), (100, 7530), (542, 10233), (2000, 10677)])
-def test_the_median_device(pulses, ohm):
+def test_the_device_of_nominal_numbers(pulses, ohm):
     memory = QUIET.without("slope_spread", "initial_spread").memory((1,), 0)
     memory.pulse(torch.tensor([pulses]))
     assert memory.ohm()[BL].item() == pytest.approx(ohm, abs=1)
