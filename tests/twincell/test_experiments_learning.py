@@ -14,9 +14,12 @@ from scipy import stats
 
 from twincell.experiments import _registry, _report, importance, stream, weak_reset
 from twincell.experiments._learning import (
+    CORRELATION,
+    FRACTION,
     RESULT,
     at_the_end,
     mean_interval,
+    measured,
     paired,
     recipe,
     train_all,
@@ -41,6 +44,31 @@ def test_intervals_of_means_are_students():
     with pytest.raises(ValueError, match=r"^An interval over trainings needs at least two, not 1$"):
         mean_interval([0.5])  # no single training decides anything
     assert spread([0.905, 0.925]) == "91.50 (90.50 to 92.50)"
+
+
+def test_intervals_stay_where_numbers_can_be():
+    """Fisher's of correlations, those of logits of fractions."""
+    values = [0.3, 0.9, 0.95]
+    ends = np.tanh(mean_interval(np.arctanh(values)))
+    assert mean_interval(values, CORRELATION) == pytest.approx(tuple(ends))
+    logits = mean_interval([np.log(each / (1 - each)) for each in values])
+    ends = 1 / (1 + np.exp(-np.array(logits)))
+    assert mean_interval(values, FRACTION) == pytest.approx(tuple(ends))
+    assert mean_interval(values)[1] > 1 > mean_interval(values, FRACTION)[1]
+    low, high = mean_interval([-1.0, 0.5, 0.9], CORRELATION)
+    assert low == -1 and high == 1  # -1 has no artanh
+    assert mean_interval([0.5, 0.5], FRACTION) == pytest.approx((0.5, 0.5))
+
+
+def test_claims_of_means_and_of_every_training():
+    values = [0.56, 0.58, 0.49, 0.55, 0.57, 0.55]
+    low, high = mean_interval(values, FRACTION)
+    assert 0.5 < low < high < 0.6
+    assert measured(values, FRACTION, every=False).above(0.5) == "holds"
+    assert measured(values, FRACTION).above(0.5) == "undecided"  # one training is below
+    found = measured(values, FRACTION, every=False)
+    assert found.between(0.5, 0.6) == "holds" and found.between(0.55, 0.6) == "undecided"
+    assert found.between(0.6, 0.7) == found.between(0.4, 0.5) == "fails"
 
 
 def test_differences_are_taken_training_by_training():

@@ -22,7 +22,7 @@ from scipy import stats
 
 from ..model.files import write_bytes
 from ..networks import UsageError
-from ._networks import Difference
+from ._networks import Difference, Measured
 from ._pool import finish
 from ._report import Job, Table
 
@@ -163,16 +163,42 @@ def binary_network(data: "Dataset", hidden: Sequence[int], seed: int) -> "nn.Seq
         return mlp(int(np.prod(data.shape)), tuple(hidden), data.classes, pixels, init=0.05)
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float]:
+FRACTION, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # where such a number lies
+
+
+def mean_interval(
+    values: Sequence[float], within: tuple[float, float] | None = None
+) -> tuple[float, float]:
     """Student's interval of the mean over trainings, see ``CONFIDENCE``; its ends are equal for
-    values without spread. Raises ``ValueError`` for one value, which says nothing of others."""
+    values without spread. Of numbers that lie ``within`` limits it is that of their artanh, between
+    limits of -1 and 1: Fisher's for correlations, and of the logit for fractions. Raises
+    ``ValueError`` for one value, which says nothing of others."""
     if len(values) < 2:
         raise ValueError(f"An interval over trainings needs at least two, not {len(values)}")
+    if within is not None:
+        least, most = within
+        scaled = 2 * (np.asarray(values, dtype=float) - least) / (most - least) - 1
+        if np.abs(scaled).max() < 1:
+            ends = np.tanh(mean_interval(np.arctanh(scaled)))
+        else:  # some are at a limit, whose artanh is infinite
+            ends = np.clip(mean_interval(scaled), -1, 1)
+        low, high = (least + (ends + 1) / 2 * (most - least)).tolist()
+        return low, high
     mean, error = float(np.mean(values)), float(stats.sem(values))
     if error == 0:
         return mean, mean
     low, high = stats.t.interval(CONFIDENCE, len(values) - 1, loc=mean, scale=error)
     return float(low), float(high)
+
+
+def measured(
+    values: Sequence[float], within: tuple[float, float], *, every: bool = True
+) -> Measured:
+    """The mean over trainings, with its interval; claims are about the mean and, with ``every``,
+    about each of them."""
+    trainings = tuple(map(float, values)) if every else ()
+    interval = mean_interval(values, within)
+    return Measured(float(np.mean(values)), interval, trainings, len(values))
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Difference:

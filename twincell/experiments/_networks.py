@@ -157,15 +157,16 @@ def toml(given: Recipe) -> str:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A paired difference of two accuracies, as fractions.
+class Measured:
+    """A number with its interval.
 
     Parameters
     ----------
     mean : over trainings, error maps and images
-    interval : over new maps and new images, for these trained networks
-    trainings : the difference of each training
-    n : classifications behind it
+    interval : over what is new in every run: maps and images for these trained networks, or
+        trainings
+    trainings : the number of each training, where a claim is about every one of them
+    n : classifications or trainings behind it
     """
 
     mean: float
@@ -174,19 +175,32 @@ class Difference:
     n: int
 
     def below(self, margin: float) -> str:
-        """Whether the difference is less than ``margin``: *holds*, *fails* or *undecided*.
+        """Whether it is less than ``margin``: *holds*, *fails* or *undecided*.
 
         It is decided when the whole interval and every training lie on one side.
         """
-        low = min(self.interval[0], *self.trainings)
-        high = max(self.interval[1], *self.trainings)
+        low, high = self._ends
         return "holds" if high < margin else "fails" if low >= margin else "undecided"
 
     def above(self, margin: float) -> str:
-        """Whether the difference is more than ``margin``; see :meth:`below`."""
-        low = min(self.interval[0], *self.trainings)
-        high = max(self.interval[1], *self.trainings)
+        """Whether it is more than ``margin``; see :meth:`below`."""
+        low, high = self._ends
         return "holds" if low > margin else "fails" if high <= margin else "undecided"
+
+    def between(self, low: float, high: float) -> str:
+        """Whether it is more than ``low`` and less than ``high``; see :meth:`below`."""
+        both = {self.above(low), self.below(high)}
+        return next(each for each in ("fails", "undecided", "holds") if each in both)
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        every = (*self.interval, *self.trainings)
+        return min(every), max(every)
+
+
+@dataclass(frozen=True)
+class Difference(Measured):
+    """A paired difference of two accuracies, as fractions."""
 
     @property
     def spread(self) -> str:

@@ -49,11 +49,11 @@ class Size:
     ----------
     widths : of the two hidden layers; the last one is that of the findings
     metas : strengths of metaplasticity, 0 first
-    control : strength in the control of real weights
+    controls : strengths in the control of real weights, 0 first
     test_every : epochs of a task after which all tasks so far are tested
     seeds, others : trainings of each case of the last width, and of the other widths
-    strengths : of elastic weights that are tried, with the first width, the first seed and
-        held-out images
+    strengths : of elastic weights that are tried, as all of ``metas`` but 0 are, with the first
+        width, the first seed and held-out images
     held_out : training images for that
     samples : images for the Fisher information
     """
@@ -65,7 +65,7 @@ class Size:
     batch: int
     rate: float
     metas: tuple[float, ...]
-    control: float
+    controls: tuple[float, ...]
     test_every: int
     others: int
     held_out: int
@@ -76,27 +76,37 @@ class Size:
         """Of a width; the control of real weights has the last width alone."""
         kinds = [*(f"m{meta:g}" for meta in self.metas), ELASTIC, SHUFFLED]
         if width == self.widths[-1]:
-            kinds += [f"{REAL}{meta:g}" for meta in (0.0, self.control)]
+            kinds += [f"{REAL}{meta:g}" for meta in self.controls]
         return [f"{kind}-{width}" for kind in kinds]
 
-    def tuned(self) -> dict[float, str]:
-        """The cases that try strengths of elastic weights."""
-        return {each: f"{TUNE}-{ELASTIC}@{each:g}-{self.widths[0]}" for each in self.strengths}
+    def tuned(self) -> dict[str, dict[float, str]]:
+        """The cases that try strengths of elastic weights and of metaplasticity."""
+        width = self.widths[0]
+        return {
+            "elastic weights": {s: f"{TUNE}-{ELASTIC}@{s:g}-{width}" for s in self.strengths},
+            "metaplasticity": {m: f"{TUNE}-m{m:g}-{width}" for m in self.metas[1:]},
+        }
 
 
 # The last strength is 1.35 for as many fewer steps than published, as much more.
-FULL = Size((512, 1024), 6, 15, 3, 200, 5e-3, (0.0, 0.5, 1.0, 1.35, 7.2), 1.35, 5, 1, 10_000)
-QUICK = Size((96,), 2, 4, 2, 20, 2e-2, (0.0, 3.0), 3.0, 1, 2, 300, (5e2, 5e3), samples=100)
+FULL = Size(
+    (512, 1024), 6, 15, 3, 200, 5e-3, (0.0, 0.5, 1.0, 1.35, 7.2), (0.0, 1.35, 7.2), 5, 1, 10_000
+)
+QUICK = Size((96,), 2, 4, 2, 20, 2e-2, (0.0, 3.0), (0.0, 3.0), 1, 2, 300, (5e2, 5e3), samples=100)
 
 
 def run(job: Job) -> Report:
-    """Tunes elastic weights, then trains every case; continues an earlier run."""
+    """Tunes both strengths, then trains every case; continues an earlier run."""
     size = QUICK if job.quick else FULL
     epochs = size.tasks * size.epochs
-    made = recipe(VERSION, size, "widths", "metas", "control", "others", "strengths")
-    tuned = train_all(job, __name__, [*size.tuned().values()], 1, epochs, made)
-    held_out = {each: _means(tuned, case)[0] for each, case in size.tuned().items()}
-    best = max(held_out, key=lambda each: held_out[each])
+    made = recipe(VERSION, size, "widths", "metas", "controls", "others", "strengths")
+    tried = [case for cases in size.tuned().values() for case in cases.values()]
+    tuned = train_all(job, __name__, tried, 1, epochs, made)
+    held_out = {
+        kind: {each: _means(tuned, case)[0] for each, case in cases.items()}
+        for kind, cases in size.tuned().items()
+    }
+    best, meta = (max(each, key=lambda at: each[at]) for each in held_out.values())
     found: Results = {}
     for width in size.widths[::-1]:
         seeds = size.seeds if width == size.widths[-1] else size.others
@@ -107,16 +117,16 @@ def run(job: Job) -> Report:
     run_text = (
         f"Run: two hidden layers of {' or '.join(map(str, size.widths))}, {size.tasks} tasks of "
         f"{size.epochs} epochs, batches of {size.batch}, rate {size.rate:g}; {size.seeds} seeds of "
-        f"width {width}, of which the findings are. Elastic weights have strength {best:g}, and so "
-        f"has random consolidation: the best of {', '.join(f'{each:g}' for each in held_out)} with "
-        f"width {size.widths[0]}, the first seed and {size.held_out:,} held-out training images; "
-        f"their Fisher information is from {size.samples:,} images, the published strength 5000."
-    ) + at_the_end(best, size.strengths, "best strength")
+        f"width {width}, of which the findings are. Strengths are the best with width "
+        f"{size.widths[0]}, the first seed and {size.held_out:,} held-out training images: m = "
+        f"{meta:g}, and {best:g} of elastic weights and of random consolidation, whose Fisher "
+        f"information is from {size.samples:,} images; published are 1.35 and 5000."
+    ) + at_the_end(best, size.strengths, "best strength of elastic weights")
     return Report(
         "Permuted tasks, one after the other",
         [_QUICK if job.quick else _SCALED, *_TEXT, run_text],
         range(1, size.seeds + 1),
-        _findings(found, size),
+        _findings(found, size, meta),
         [_table(found, size), _strengths(held_out), exports(found)],
         {"tasks": _plot(found, size), "course": _course(found, size)},
         by_seed(found, "matrix"),
@@ -150,7 +160,7 @@ def trained(training: Training, progress) -> dict:
             float(strength), size.samples, shuffled=kind == SHUFFLED, seed=training.seed
         )
     else:
-        meta = float(kind.lstrip(f"m{REAL}"))
+        meta = float(kind.removeprefix(REAL).removeprefix("m"))
     tasks = permuted(data, size.tasks, training.seed)
     if tuned:
         tasks = [_on_held_out(each, size.held_out) for each in tasks]
@@ -195,16 +205,16 @@ def _last(found: Results, case: str) -> list[float]:
     return [each["matrix"][-1][-1] for each in found[case]]
 
 
-def _findings(found: Results, size: Size) -> list[Finding]:
+def _findings(found: Results, size: Size, best: float) -> list[Finding]:
+    """``best`` is the strength of metaplasticity that held-out images chose."""
     width = size.widths[-1]
     names = {meta: f"m{meta:g}-{width}" for meta in size.metas}
     plain = names[size.metas[0]]
-    best = max(size.metas, key=lambda meta: np.mean(_means(found, names[meta])))
     gain = paired(_means(found, names[best]), _means(found, plain))
     greatest = size.metas[-1]
     rigid = paired(_last(found, plain), _last(found, names[greatest]))
-    real = [_means(found, f"{REAL}{meta:g}-{width}") for meta in (0.0, size.control)]
-    control = paired(real[1], real[0])
+    real = {meta: _means(found, f"{REAL}{meta:g}-{width}") for meta in size.controls}
+    controls = {meta: paired(real[meta], real[size.controls[0]]) for meta in size.controls[1:]}
     elastic = paired(_means(found, f"{ELASTIC}-{width}"), _means(found, names[best]))
     shuffled = paired(_means(found, names[best]), _means(found, f"{SHUFFLED}-{width}"))
     orders = [np.mean(_last(found, names[meta])) for meta in size.metas]
@@ -216,9 +226,9 @@ def _findings(found: Results, size: Size) -> list[Finding]:
         (f"last task: m = 0 less m = {greatest:g}", "larger m makes new tasks harder", rigid,
          rigid.above(0.0),
          f"more than 0; means over seeds {'fall' if falls else 'do not fall'} with every m"),
-        (f"mean accuracy of real weights: m = {size.control:g} less m = 0",
-         "metaplasticity of real weights does not help", control, control.below(0.01),
-         "less than 0.01"),
+        *((f"mean accuracy of real weights: m = {meta:g} less m = 0",
+           "metaplasticity of real weights does not help", control, control.below(0.01),
+           "less than 0.01") for meta, control in controls.items()),
         (f"mean accuracy: elastic weights less m = {best:g}", "elastic weights are as good",
          elastic, elastic.above(-0.01), "more than -0.01"),
         (f"mean accuracy: m = {best:g} less random consolidation",
@@ -240,10 +250,14 @@ def _table(found: Results, size: Size) -> Table:
     return Table("Accuracy after the last task, %: mean and range over seeds", columns, rows)
 
 
-def _strengths(held_out: dict[float, float]) -> Table:
-    rows = [(strength, 100 * mean) for strength, mean in held_out.items()]
-    columns = ("strength", "mean accuracy of all tasks on held-out images, %")
-    return Table("Strengths of elastic weights that were tried", columns, rows)
+def _strengths(held_out: dict[str, dict[float, float]]) -> Table:
+    rows = [
+        (kind, strength, 100 * mean)
+        for kind, tried in held_out.items()
+        for strength, mean in tried.items()
+    ]
+    columns = ("of", "strength", "mean accuracy of all tasks on held-out images, %")
+    return Table("Strengths that were tried", columns, rows)
 
 
 def _plot(found: Results, size: Size):

@@ -281,7 +281,9 @@ def _wear(found: Results, cost: "PulseCost") -> Table:
         layers = [layer for run in found[row] for layer in run["pulses"]["layers"]]
         pulses = sum(layer["pulses"] - layer["start"] for layer in layers) / len(found[row])
         most = max(layer["most"] for layer in layers)
-        made.append((row, pulses, cost.energy_of(pulses), most, 100 * cost.wear_of(most)))
+        energy, wear = cost.energy_of(pulses), cost.wear_of(most)
+        known = "-" if energy is None else energy, most, "-" if wear is None else 100 * wear
+        made.append((row, pulses, *known))
     columns = ("device", "pulses of a training", "their energy, J", "most on a device, with start",
                "of its endurance, %")  # fmt: skip
     return Table(f"Energy and wear of a training ({cost.source})", columns, made)
