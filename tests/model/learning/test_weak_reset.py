@@ -65,6 +65,21 @@ def test_the_device_of_nominal_numbers(pulses, ohm):
     assert memory.ohm()[BLB].item() == pytest.approx(7025.09, abs=0.01)
 
 
+def test_without_their_spread_slopes_respond_about_as_the_mean_of_devices():
+    """The median knee comes after that of many devices, and before others'."""
+    spread = WeakReset().only("slope_spread").memory((40_000,), 3)
+    uniform = WeakReset().only().memory((1,), 3)
+    ratios = {}
+    at = 0
+    for pulses in (200, 500, 1000):
+        rises = []
+        for memory in (uniform, spread):
+            memory.pulse(torch.full(memory.shape, float(pulses - at)))
+            rises.append(memory.ln_ohm[BL].mean() - memory.ln_ohm[BLB].mean())
+        ratios[pulses], at = float(rises[0] / rises[1]), pulses
+    assert ratios == pytest.approx({200: 1.03, 500: 1.23, 1000: 0.97}, abs=0.02)
+
+
 @pytest.mark.parametrize(
     "pulses, mean, sd, median, low, high",
     [
