@@ -4,10 +4,13 @@
 import json
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import get_type_hints
 
 import pytest
 
-from twincell.experiments import _registry, _report
+from twincell import progress
+from twincell.experiments import _command, _registry, _report
 from twincell.experiments._report import Finding, Job, Report, Table
 from twincell.networks import UsageError
 
@@ -140,6 +143,121 @@ def test_run_writes_and_prints_the_report(twincell, tmp_path, monkeypatch):
     assert written == {key: value for key, value in record.items() if key != "files"}
     code, out, _ = twincell(*arguments)
     assert code == 0 and "Example" in out and "1.23e+03" in out
+
+
+REFUSED = {
+    "no data": ("stream", "--data", "{}/none", "There is no directory {}/none. Give --data DIR or "
+                "set TWINCELL_DATA=DIR, where DIR/mnist, DIR/fashion_mnist and DIR/cifar10 hold "
+                "the files of data sets"),
+    "data in a file": ("stream", "--data", "{}/file", "There is no directory {}/file. Give"),
+    "no cost": ("weak-reset", "--cost", "{}/none", "{}/none: No such file or directory. --cost "
+                "takes a TOML file with source, energy (joule a pulse) and endurance (pulses)"),
+    "a folder of costs": ("weak-reset-cifar10", "--cost", "{}", "{}: Is a directory. --cost takes"),
+    "out in proc": ("weak-reset", "--out", "/proc/none", "/proc/none cannot be written: No such "
+                    "file or directory. Give another folder: --out DIR"),
+    "out is a file": ("stream", "--out", "{}/file", "{}/file cannot be written: Not a directory."),
+    "out below a file": ("stream", "--out", "{}/file/a/b", "{}/file/a/b cannot be written: Not a"),
+    "out too long": ("stream", "--out", "{}/a/" + 300 * "b", " cannot be written: File name too"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_read_or_written_is_said_before_anything_starts(
+    twincell, tmp_path, monkeypatch, case
+):
+    """And leaves nothing behind."""
+    name, option, value, message = (word.replace("{}", str(tmp_path)) for word in REFUSED[case])
+    found = _registry.find(name)
+    monkeypatch.setattr(found, "run", lambda job: pytest.fail("It has started"))
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    code, out, err = twincell("experiments", "run", name, option, value)
+    assert (code, out) == (2, "") and err.startswith("twincell: ") and err.count("\n") == 1
+    assert message in err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_run_that_fails_leaves_no_empty_folders(twincell, tmp_path, monkeypatch):
+    def fail(job):
+        assert job.folder.is_dir()
+        if write:
+            (job.folder / "kept").touch()
+        raise UsageError("fails")
+
+    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": fail}))
+    (tmp_path / "old").mkdir()
+    for write in (False, True):
+        out = tmp_path / "old" / "a" / "b"
+        result = twincell("experiments", "run", "fake", "--out", out)
+        assert result == (2, "", "twincell: fails\n")
+        assert [path.name for path in tmp_path.rglob("*")] == ["old", *["a", "b", "kept"] * write]
+
+
+def test_the_help_of_costs_names_all_experiments_that_take_them():
+    taking = [name for name in NAMES if getattr(_registry.find(name), "TAKES_COST", False)]
+    assert list(_command.PULSED) == taking
+    (option,) = get_type_hints(_command.run, include_extras=True)["cost"].__metadata__
+    assert option.help.endswith(": of weak-reset and weak-reset-cifar10.")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Minutes since it began, by which progress is told; they may be set."""
+    now = SimpleNamespace(minutes=0.0)
+    monkeypatch.setattr(progress, "monotonic", lambda: 1e6 + 60 * now.minutes)
+    return now
+
+
+def test_without_a_terminal_a_line_says_every_few_minutes_how_far_it_is(clock, capsys):
+    expected = {
+        0: None,
+        2: None,
+        3: "job: 3 of 1,000, 3 min so far, about 16 h 37 min left",  # one in a minute
+        5: None,
+        7: "job: 7 of 1,000, 7 min so far, about 16 h 33 min left",
+        70: "job: 70 of 1,000, 1 h 10 min so far, about 15 h 30 min left",
+        1000: "job: 1,000 of 1,000, 16 h 40 min so far",
+    }
+    with progress.working("job") as tell:
+        for clock.minutes, line in expected.items():
+            tell(clock.minutes, 1000)
+            assert capsys.readouterr() == ("", f"{line}\n" if line else "")
+
+
+def test_the_time_left_is_that_of_this_run_and_of_this_part(clock, capsys):
+    with progress.working("job") as tell:
+        tell(500, 600)  # by earlier runs
+        for clock.minutes, done, total, line in (
+            (4, 500, 600, "job: 500 of 600, 4 min so far"),
+            (10, 510, 600, "job: 510 of 600, 10 min so far, about 1 h 30 min left"),
+            (20, 1, 50, "job: 1 of 50, 20 min so far"),  # another part
+            (30, 6, 50, "job: 6 of 50, 30 min so far, about 1 h 28 min left"),
+            (40, 2, 50, "job: 2 of 50, 40 min so far"),  # again, of the same length
+        ):
+            tell(done, total)
+            assert capsys.readouterr() == ("", f"{line}\n")
+
+
+def test_lines_of_progress_keep_apart_from_the_report(twincell, clock, tmp_path, monkeypatch):
+    def run(job):
+        for clock.minutes in (0, 5):
+            job.progress(1 + clock.minutes, 8)
+        return _example()
+
+    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": run}))
+    code, out, err = twincell("experiments", "run", "fake", "--json", "--out", tmp_path)
+    assert code == 0 and json.loads(out)["seed"] == 7
+    assert err == "fake: 6 of 8, 5 min so far, about 2 min left\n"
+
+
+def test_a_terminal_has_a_bar_and_no_lines(clock, capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes what follows for a terminal
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.working("job") as tell:
+        for clock.minutes in (0, 5):
+            tell(clock.minutes, 10)
+    out, err = capsys.readouterr()
+    assert out == "" and "━" in err and "job" in err and "so far" not in err
 
 
 def test_malformed_reports_are_refused():

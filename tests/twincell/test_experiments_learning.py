@@ -2,10 +2,12 @@
 """Experiments about learning: how their trainings are run, and the quick runs."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -88,7 +90,7 @@ def test_trainings_go_on_where_they_were_left(tmp_path, quick):
     root.mkdir()
     (root / "fail-b").touch()
     with pytest.raises(RuntimeError, match=r"^b fails$"):
-        train_all(job, MODULE, ["a", "b"], 2, 3, "x")
+        train_all(job, MODULE, ["a", "b"], 1, 3, "x")  # of two seeds any might be first
     (root / "fail-b").unlink()
     found = train_all(job, MODULE, ["a", "b"], 2, 3, "x")
     assert found == {case: [{"case": case, "seed": seed} for seed in (1, 2)] for case in ("a", "b")}
@@ -104,8 +106,8 @@ _KILLED = """
 import os, signal, time
 from twincell.experiments._pool import _workers
 if __name__ == "__main__":
-    with _workers(2) as (manager, pool):
-        manager.Queue().put(0)
+    with _workers(2) as (ticks, pool):
+        ticks.put(0)
         waiting = pool.submit(time.sleep, 100)
         pool.submit(os.getpid).result()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -118,6 +120,136 @@ def test_workers_end_with_the_process_that_started_them(tmp_path):
     script.write_text(_KILLED)
     killed = subprocess.run([sys.executable, script], capture_output=True, timeout=30)
     assert killed.returncode == -signal.SIGKILL
+
+
+_QUICK = """
+import signal, sys
+from types import SimpleNamespace
+
+if __name__ == "__mp_main__":  # a worker: torch, of which it asks no more than this, is slow
+    sys.modules["torch"] = SimpleNamespace(get_num_threads=int, set_num_threads=id)
+else:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # shells ignore it in the background
+"""
+_ENDED = """
+import multiprocessing, os, threading, time
+from twincell.experiments._pool import finish
+
+class Training:
+    epochs, done = 2, False
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def run(self, progress):
+        progress()
+        time.sleep(self.seconds)
+        raise ValueError
+
+def attempt(seconds, before=lambda: None):
+    try:
+        before()
+        finish([Training(seconds)] * 6, here=False, advance=lambda epochs: None)
+    except BaseException as error:
+        print(type(error).__name__, multiprocessing.active_children())
+
+def interrupt_workers():
+    for process in multiprocessing.active_children():
+        os.kill(process.pid, signal.SIGINT)
+
+if __name__ == "__main__":
+    for _ in range(5):
+        attempt(0)
+    attempt(1, threading.Timer(0.2, interrupt_workers).start)  # this process ends them, not Ctrl-C
+    for delay in (0, 0.03, 0.1, 0.2, 0.3, 0.5, 1):
+        attempt(60, threading.Timer(delay, os.killpg, (0, signal.SIGINT)).start)
+"""
+
+
+def test_workers_end_in_silence_where_one_fails_or_all_are_interrupted(tmp_path):
+    """Many times: whatever they were just doing, and at once."""
+    script = tmp_path / "ended.py"
+    script.write_text(_QUICK + _ENDED)
+    ended = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=50, start_new_session=True
+    )
+    assert ended.stderr == ""
+    assert ended.stdout == 6 * "ValueError []\n" + 7 * "KeyboardInterrupt []\n"
+
+
+_COMMAND = """
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from twincell.experiments._pool import finish
+from twincell.model.data import DataError
+
+@dataclass
+class Training:
+    marks: Path
+    epochs = 4
+
+    @property
+    def done(self):
+        return self.marks.is_file() and len(self.marks.read_text()) == self.epochs
+
+    def run(self, progress):
+        if (self.marks.parent / "missing").exists():
+            raise DataError("no images")
+        while not self.done:
+            with self.marks.open("a") as marks:
+                marks.write("x")
+            progress()
+            time.sleep(60 if (self.marks.parent / "slow").exists() else 0)
+
+def run(job):
+    finish([Training(job.folder / name) for name in "abc"], here=False, advance=lambda epochs: None)
+    return Report("Ended", [], 1, [])
+
+if __name__ == "__main__":
+    from twincell import cli
+    from twincell.experiments import _registry
+    from twincell.experiments._report import Report
+    _registry.find = lambda name: sys.modules["__main__"]
+    cli.main()
+"""
+
+
+def _size(path):
+    return path.stat().st_size if path.exists() else 0
+
+
+def test_a_run_that_fails_or_is_interrupted_says_so_in_a_line_and_goes_on(tmp_path):
+    script, out = tmp_path / "command.py", tmp_path / "out"
+    script.write_text(_QUICK + _COMMAND)
+    out.mkdir()
+    command = [sys.executable, script, "experiments", "run", "fake", "--json", "--out", out]
+
+    def ended(interrupt_at=None):
+        """Exit code, output and errors; Ctrl-C is pressed when a file has content."""
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+        )
+        try:
+            if interrupt_at:
+                while process.poll() is None and not _size(interrupt_at):
+                    time.sleep(0.05)
+                os.killpg(process.pid, signal.SIGINT)
+            output, errors = process.communicate(timeout=40)
+        finally:
+            process.kill()
+        return process.returncode, output, errors
+
+    (out / "missing").touch()
+    assert ended() == (2, "", "twincell: no images\n")
+    (out / "missing").rename(out / "slow")
+    assert ended(interrupt_at=out / "a") == (130, "", "twincell: interrupted\n")
+    assert (out / "a").read_text() == "x"
+    (out / "slow").unlink()
+    code, output, errors = ended()
+    assert (code, errors) == (0, "") and json.loads(output)["title"] == "Ended"
+    assert [(out / name).read_text() for name in "abc"] == 3 * ["xxxx"]
 
 
 def test_what_was_trained_by_another_recipe_is_trained_anew(tmp_path):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell experiments``: list them, run one."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..model.data import VARIABLE, DataError
 from ..networks import UsageError
 from ..progress import working
 from ..reports import pairs, put, table
@@ -13,6 +17,8 @@ from ..reports import pairs, put, table
 app = typer.Typer(no_args_is_help=True, help="Reproduce published results.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+COST = "TOML file with source, energy (joule a pulse) and endurance (pulses)"
+PULSED = ("weak-reset", "weak-reset-cifar10")  # those that have TAKES_COST
 
 
 @app.command("list")
@@ -30,9 +36,7 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="Few trials: within a minute.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Else runs/experiments/NAME.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data sets (else TWINCELL_DATA).")] = None,
-    cost: Annotated[
-        Path | None, typer.Option(help="TOML: source, energy, endurance of a pulse (weak-reset).")
-    ] = None,
+    cost: Annotated[Path | None, typer.Option(help=f"{COST}: of {' and '.join(PULSED)}.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run an experiment and write its report: JSON, a Markdown page and plots."""
@@ -41,8 +45,9 @@ def run(
     experiment = _registry.find(name)
     if cost is not None and not getattr(experiment, "TAKES_COST", False):
         raise UsageError(f"{name} has no pulses to count: --cost is for others")
+    _check(data, cost)
     folder = out or Path("runs", "experiments", name)
-    with working(name) as progress:
+    with _writable(folder), working(name) as progress:
         report = experiment.run(_report.Job(quick, data, progress, folder, cost))
     files = _report.write(name, report, quick, folder)
     columns = ["quantity", "published", "tag", "ours", "interval"]
@@ -54,3 +59,38 @@ def run(
     made.caption, made.caption_justify = f"{report.seeds}, written to {files[0].parent}", "left"
     record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
     put(record, made, as_json)
+
+
+def _check(data: Path | None, cost: Path | None) -> None:
+    """Refuses what the user named and is not there, before anything is started."""
+    if data is not None and not data.is_dir():
+        raise DataError(
+            f"There is no directory {data}. Give --data DIR or set {VARIABLE}=DIR, where "
+            "DIR/mnist, DIR/fashion_mnist and DIR/cifar10 hold the files of data sets"
+        )
+    if cost is not None:
+        try:
+            cost.open("rb").close()
+        except OSError as error:
+            raise UsageError(f"{cost}: {error.strerror}. --cost takes a {COST}") from None
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Makes a folder; what of it is still empty at the end of the block is removed."""
+    with ExitStack() as made:
+        try:
+            for each in reversed((folder, *folder.parents)):
+                if not each.exists():
+                    each.mkdir(exist_ok=True)
+                    made.callback(_remove_empty, each)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            reason = f"{folder} cannot be written: {error.strerror}"
+            raise UsageError(f"{reason}. Give another folder: --out DIR") from None
+        yield
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it holds something
+        folder.rmdir()

@@ -4,12 +4,13 @@ many there are."""
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing.managers import SyncManager
-from typing import Protocol
+from multiprocessing.queues import SimpleQueue
+from typing import ClassVar, Protocol
 
 
 class Resumable(Protocol):
@@ -67,13 +68,15 @@ class _Left:
 
 
 class _Tick:
-    """Tells this process of a finished epoch, from the training's."""
+    """Tells the process that started this one of a finished epoch."""
 
-    def __init__(self, ticks, index: int):
-        self.ticks, self.index = ticks, index
+    queue: ClassVar[SimpleQueue[int]]  # of indices; a worker has it from its beginning
+
+    def __init__(self, index: int):
+        self.index = index
 
     def __call__(self) -> None:
-        self.ticks.put(self.index)
+        self.queue.put(self.index)
 
 
 def _run(training: Resumable, progress: Callable[[], None]) -> None:
@@ -82,36 +85,52 @@ def _run(training: Resumable, progress: Callable[[], None]) -> None:
 
 
 def _in_processes(waiting: Sequence[Resumable], left: _Left) -> None:
-    with _workers(min(len(os.sched_getaffinity(0)), len(waiting))) as (manager, pool):
-        ticks = manager.Queue()
-        pending = {
-            pool.submit(_run, each, _Tick(ticks, index)): index
-            for index, each in enumerate(waiting)
-        }
-        try:
-            while pending:
-                over, _ = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
-                while not ticks.empty():
-                    left.tick(ticks.get())
-                for each in over:
-                    each.result()  # raises what the training raised
-                    left.over(pending.pop(each))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
+    with _workers(min(len(os.sched_getaffinity(0)), len(waiting))) as (ticks, pool):
+        with _uninterrupted():  # a worker that saw Ctrl-C would print where it was
+            pending = {
+                pool.submit(_run, each, _Tick(index)): index for index, each in enumerate(waiting)
+            }
+        while pending:
+            over, _ = wait(pending, timeout=1, return_when=FIRST_EXCEPTION)
+            while not ticks.empty():
+                left.tick(ticks.get())
+            for each in over:
+                each.result()  # raises what the training raised
+                left.over(pending.pop(each))
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[tuple[SyncManager, ProcessPoolExecutor]]:
-    """A server of queues, and processes that do what they are given; all end with this process,
-    also where it is killed."""
+def _workers(count: int) -> Iterator[tuple[SimpleQueue[int], ProcessPoolExecutor]]:
+    """A queue for finished epochs, and processes that do what they are given. They have ended when
+    the block is left, at once where it raises; and with this process, also where it is killed."""
     spawn = multiprocessing.get_context("spawn")  # a fork would take torch's threads along
-    manager = SyncManager(ctx=spawn)
-    manager.start(initializer=_end_with_parent)
-    with manager, ProcessPoolExecutor(count, spawn, initializer=_end_with_parent) as pool:
-        yield manager, pool
+    ticks = spawn.SimpleQueue()
+    pool = ProcessPoolExecutor(count, spawn, initializer=_begin, initargs=(ticks,))
+    try:
+        yield ticks, pool
+    except BaseException:
+        with _uninterrupted():
+            for process in list(pool._processes.values()):
+                process.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C comes at the end of the block, and never to the processes that are started in it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(ticks: SimpleQueue[int]) -> None:
+    """The first that a worker does."""
+    _Tick.queue = ticks
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
