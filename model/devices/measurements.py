@@ -30,7 +30,8 @@ def rows(
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
-            columns = list(reader.fieldnames or [])
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
             _check_columns(path, columns, required, optional)
             for count, row in enumerate(reader, 1):
                 where = f"{path}:{reader.line_num}"
@@ -70,7 +71,16 @@ def resistance(row: dict[str, str]) -> float:
 
 
 def integer(name: str, text: str, given: str, digits: int) -> int:
-    """``text`` as an integer from 0; raises ``ValueError`` that shows what was ``given``."""
-    if not (text.isascii() and text.isdigit() and len(text) <= digits):
+    """``text``, as 10, 10.0 or 1e1, as an integer from 0 of so many ``digits`` at most.
+
+    Raises ``ValueError`` that shows what was ``given``.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= digits:
+        return int(text)
+    try:
+        value = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < 10.0**digits or not value.is_integer():
         raise ValueError(f"{name} is {given!r}, not an integer from 0")
-    return int(text)
+    return int(value)
