@@ -194,7 +194,7 @@ def test_a_run_that_fails_leaves_no_empty_folders(twincell, tmp_path, monkeypatc
 
 
 def test_the_help_of_costs_names_all_experiments_that_take_them():
-    taking = [name for name in NAMES if getattr(_registry.find(name), "TAKES_COST", False)]
+    taking = [name for name in NAMES if getattr(_registry.find(name), "BY_PULSES", False)]
     assert list(_command.PULSED) == taking
     (option,) = get_type_hints(_command.run, include_extras=True)["cost"].__metadata__
     assert option.help.endswith(": of weak-reset and weak-reset-cifar10.")

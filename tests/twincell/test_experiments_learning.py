@@ -9,12 +9,34 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from twincell.experiments import _registry, _report, importance, stream, weak_reset
+from twincell.experiments import (
+    _registry,
+    _report,
+    importance,
+    stream,
+    weak_reset,
+    weak_reset_cifar10,
+)
+from twincell.experiments._imperfections import (
+    CYCLES,
+    FULL_MODEL,
+    GROUPS,
+    IDEAL,
+    LINEAR,
+    NAMED,
+    ONLY,
+    WITHOUT,
+    imperfections,
+    like,
+    studied,
+    switched,
+)
 from twincell.experiments._learning import (
     CORRELATION,
     FRACTION,
@@ -28,6 +50,7 @@ from twincell.experiments._learning import (
 )
 from twincell.experiments._networks import spread
 from twincell.experiments._report import Job
+from twincell.model.learning.devices.fitted import Fitted
 from twincell.model.learning.devices.ideal import Ideal
 from twincell.model.learning.devices.weak_reset import WeakReset
 from twincell.model.learning.tasks import held_out, task
@@ -298,27 +321,83 @@ def test_a_best_value_at_the_end_of_the_grid_is_said():
     assert at_the_end(2.0, (2.0, 4.0, 8.0), "rate").startswith(" The rate, 2, is the least ")
 
 
+DEVICES = weak_reset.FULL.devices(WeakReset())
+
+
 def test_devices_are_trained_at_the_rate_of_what_they_are_compared_with():
-    found = {
-        row: [{"accuracy": float(index)}] * 2 for index, row in enumerate(weak_reset.FULL.devices)
-    }
-    place = {row: index for index, row in enumerate(weak_reset.FULL.devices)}
-    for name in weak_reset.IMPERFECTIONS:
-        without, only = f"{weak_reset.WITHOUT}-{name}", f"{weak_reset.ONLY}-{name}"
-        assert (
-            weak_reset._gain(found, name).mean == place[without] - place[weak_reset.like(without)]
-        )
-        assert weak_reset._cost(found, name).mean == place[weak_reset.like(only)] - place[only]
-    assert weak_reset.like(weak_reset.FULL_MODEL) == weak_reset.FULL_MODEL
-    assert weak_reset.like(weak_reset.LINEAR) == weak_reset.like(weak_reset.IDEAL) == "ideal"
+    found = {row: [{"accuracy": float(index)}] * 2 for index, row in enumerate(DEVICES)}
+    place = {row: index for index, row in enumerate(DEVICES)}
+    assert imperfections(WeakReset()) == NAMED
+    for name in NAMED:
+        without, only = f"{WITHOUT}-{name}", f"{ONLY}-{name}"
+        assert weak_reset._gain(found, name).mean == place[without] - place[like(without)]
+        assert weak_reset._cost(found, name).mean == place[like(only)] - place[only]
+    assert like(FULL_MODEL) == FULL_MODEL
+    assert like(LINEAR) == like(IDEAL) == IDEAL
+    assert (FULL_MODEL, IDEAL, *(f"{WITHOUT}-{name}" for name in NAMED),
+                       *(f"{ONLY}-{name}" for name in NAMED), LINEAR) == DEVICES  # fmt: skip
+    without = tuple(f"{WITHOUT}-{name}" for name in GROUPS)
+    assert weak_reset_cifar10.FULL.devices(WeakReset()) == (FULL_MODEL, IDEAL, *without)
 
 
 def test_each_imperfection_is_in_one_group():
-    flags = [flag for name in weak_reset.GROUPS for flag in weak_reset.IMPERFECTIONS[name]]
+    flags = [flag for name in GROUPS for flag in NAMED[name]]
     assert sorted(flags) == sorted(WeakReset.IMPERFECTIONS)
-    assert weak_reset._device(weak_reset.FULL_MODEL) == WeakReset()
-    assert weak_reset._device("only-cycle-to-cycle") == WeakReset().only("telegraph", "pink")
-    assert isinstance(weak_reset._device(weak_reset.LINEAR), Ideal)
+    assert switched(WeakReset(), FULL_MODEL) == WeakReset()
+    only = switched(WeakReset(), f"{ONLY}-{CYCLES}")
+    assert only == WeakReset().only("telegraph", "pink")
+    assert isinstance(switched(WeakReset(), LINEAR), Ideal)
+
+
+def test_any_device_is_studied_as_the_published_one_is(twincell, tmp_path):
+    """Its own imperfections are switched, those that it has."""
+    assert studied(None) == studied("weak-reset") == WeakReset()
+    quiet = studied("weak-reset-mean")
+    assert set(NAMED) - set(imperfections(quiet)) == {CYCLES, "telegraph", "pink"}
+    path = Path(weak_reset.__file__).parents[2] / "docs" / "example-pulse-trains.csv"
+    mine = studied(str(path))
+    assert isinstance(mine, Fitted)
+    names = ("pulse-limit", "rounding", "spread", "noise")
+    assert tuple(imperfections(mine)) == names
+    assert switched(mine, "without-noise") == mine.without("noise")
+    rows = weak_reset_cifar10.FULL.devices(mine)
+    assert rows == (FULL_MODEL, IDEAL, "without-pulse-limit", "without-rounding")
+    broken = tmp_path / "trains.csv"
+    broken.write_text("device,pulse\n")
+    for given, said in (
+        ("flash", "'flash' is no learning device: weak-reset, "),
+        (str(broken), "trains.csv"),
+    ):
+        code, _, error = twincell("experiments", "run", "weak-reset", "--quick", "--device", given)
+        assert code == 2 and said in error
+    code, _, error = twincell("experiments", "run", "solar", "--quick", "--device", str(path))
+    assert code == 2 and "solar gives no pulses: --device is of weak-reset and weak-" in error
+
+
+@pytest.mark.slow
+def test_a_study_of_ones_own_device(tmp_path, monkeypatch):
+    path = Path(weak_reset.__file__).parents[2] / "docs" / "example-pulse-trains.csv"
+    small = replace(weak_reset.QUICK, hidden=(12,), epochs=2, rates=(8.0,))
+    monkeypatch.setattr(weak_reset, "QUICK", small)
+    job = Job(quick=True, folder=tmp_path, device=str(path))
+    report = weak_reset.run(job)
+    assert report.title == "Training by pulses: digits"
+    said = [finding.quantity for finding in report.findings]
+    assert said[0] == "ideal device less full model"
+    assert (
+        "what removing noise gains" in said and "what spread alone costs the ideal device" in said
+    )
+    assert all(finding.source == str(studied(str(path))) for finding in report.findings)
+    assert not any(finding.verdict for finding in report.findings)
+    weak_reset.run(job)  # of another device nothing is taken over
+    trained = [each["recipe"] for each in _results(tmp_path)]
+    assert len(set(trained)) == 1 and "Fitted(24 devices" in trained[0]
+    weak_reset.run(replace(job, device=None))
+    assert {each["recipe"] for each in _results(tmp_path)} > set(trained)
+
+
+def _results(folder: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"quick/*/{RESULT}"))]
 
 
 def test_energy_and_wear_of_a_training(tmp_path):
@@ -328,7 +407,7 @@ def test_energy_and_wear_of_a_training(tmp_path):
         {"pulses": 900.0, "start": 100.0, "most": 50.0},
         {"pulses": 300.0, "start": 0.0, "most": 70.0},
     ]
-    found = {row: [{"pulses": {"layers": layers}}] * 3 for row in weak_reset.FULL.devices}
+    found = {row: [{"pulses": {"layers": layers}}] * 3 for row in DEVICES}
     table = weak_reset._wear(found, weak_reset._cost_of_pulses(Job(cost=path)))
     assert "wafer 3" in table.title
     for row in table.rows:
@@ -347,7 +426,10 @@ def test_costs_that_make_no_sense_are_refused(twincell, tmp_path):
         2, f"twincell: {path}: A pulse cost needs the source of its numbers\n",
     )  # fmt: skip
     code, _, error = twincell(*run, path, "stream")
-    assert code == 2 and "stream has no pulses to count: --cost is for others" in error
+    assert (
+        code == 2
+        and "stream gives no pulses: --cost is of weak-reset and weak-reset-cifar10" in error
+    )
     assert twincell(*run, tmp_path / "none.toml", "weak-reset")[0] == 2
     assert not (tmp_path / "out").exists()
 

@@ -18,7 +18,7 @@ app = typer.Typer(no_args_is_help=True, help="Reproduce published results.")
 
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 COST = "TOML file with source, energy (joule a pulse) and endurance (pulses)"
-PULSED = ("weak-reset", "weak-reset-cifar10")  # those that have TAKES_COST
+PULSED = ("weak-reset", "weak-reset-cifar10")  # those that have BY_PULSES
 
 
 @app.command("list")
@@ -37,18 +37,24 @@ def run(
     out: Annotated[Path | None, typer.Option("--out", help="Else runs/experiments/NAME.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data sets (else TWINCELL_DATA).")] = None,
     cost: Annotated[Path | None, typer.Option(help=f"{COST}: of {' and '.join(PULSED)}.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help=f"A preset or a CSV file of pulse trains: of {' and '.join(PULSED)}."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run an experiment and write its report: JSON, a Markdown page and plots."""
     from . import _registry, _report
 
     experiment = _registry.find(name)
-    if cost is not None and not getattr(experiment, "TAKES_COST", False):
-        raise UsageError(f"{name} has no pulses to count: --cost is for others")
+    if not getattr(experiment, "BY_PULSES", False):
+        for option, given in (("--cost", cost), ("--device", device)):
+            if given is not None:
+                raise UsageError(f"{name} gives no pulses: {option} is of {' and '.join(PULSED)}")
     _check(data, cost)
     folder = out or Path("runs", "experiments", name)
     with _writable(folder), working(name) as progress:
-        report = experiment.run(_report.Job(quick, data, progress, folder, cost))
+        report = experiment.run(_report.Job(quick, data, progress, folder, cost, device))
     files = _report.write(name, report, quick, folder)
     columns = ["quantity", "published", "tag", "ours", "interval"]
     judged = any(each.verdict for each in report.findings)

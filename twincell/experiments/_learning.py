@@ -55,6 +55,7 @@ class Training:
     folder : of checkpoint and result
     epochs : of the training
     recipe : what tells it from others of its name, see :func:`recipe`
+    device : see :class:`~._report.Job`
     """
 
     module: str
@@ -65,6 +66,7 @@ class Training:
     folder: Path
     epochs: int
     recipe: str
+    device: str | None = None
 
     @property
     def result(self) -> Path:
@@ -133,7 +135,15 @@ def train_all(
         root = Path(folder) / ("quick" if job.quick else "trainings")
         trainings = [
             Training(
-                module, case, seed, job.quick, job.data, root / f"{case}-{seed}", epochs, recipe
+                module,
+                case,
+                seed,
+                job.quick,
+                job.data,
+                root / f"{case}-{seed}",
+                epochs,
+                recipe,
+                job.device,
             )
             for seed in range(1, seeds + 1)  # all cases once, then all again
             for case in cases

@@ -35,13 +35,15 @@ class Job:
     """What a run is given: ``quick`` asks for a minute at most, ``data`` is the directory of data
     sets (else TWINCELL_DATA), ``progress`` takes what is done of how much. In ``folder`` is kept
     what a later run continues from; without one nothing is kept. ``cost`` is a file that says what
-    a pulse costs, for reports about pulses."""
+    a pulse costs, and ``device`` a preset or a file of pulse trains in place of the published
+    device, for reports about pulses."""
 
     quick: bool = False
     data: Path | None = None
     progress: Callable[[int, int], None] = lambda done, total: None
     folder: Path | None = None
     cost: Path | None = None
+    device: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ After "Model of the Weak Reset Process in HfOx Resistive Memory for Deep Learnin
 Transactions on Electron Devices (2021, arXiv 2107.06064).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,20 @@ import numpy as np
 
 from ..model.data import load
 from ..networks import UsageError
+from ._imperfections import (
+    DEVICES,
+    FULL_MODEL,
+    GROUPS,
+    IDEAL,
+    LINEAR,
+    ONLY,
+    WITHOUT,
+    imperfections,
+    like,
+    rows,
+    studied,
+    switched,
+)
 from ._learning import (
     CHECKPOINT_EVERY,
     CONFIDENCE,
@@ -32,32 +45,15 @@ from ._networks import Difference, spread
 from ._report import Finding, Job, Report, Table, plot
 
 if TYPE_CHECKING:
+    from ..model.learning.devices.memory import LearningDevice
     from ..model.learning.report import PulseCost
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
 VERSION = 1  # of the trainings: raised when they change
-TAKES_COST = True  # what a pulse costs, see `--cost`
+BY_PULSES = True  # so it takes `--cost`, what one costs, and `--device`, another device
 TED = "arXiv 2107.06064"
-FULL_MODEL, IDEAL, LINEAR = "full", "ideal", "linear"
-WITHOUT, ONLY, TUNE = "without", "only", "tune"
-DEVICES, CYCLES = "device-to-device", "cycle-to-cycle"  # both spreads, and both noises, together
-IMPERFECTIONS = {
-    DEVICES: ("slope_spread", "initial_spread"),
-    CYCLES: ("telegraph", "pink"),
-    "slope-spread": ("slope_spread",),
-    "initial-spread": ("initial_spread",),
-    "telegraph": ("telegraph",),
-    "pink": ("pink",),
-    "pulse-limit": ("limited",),
-    "rounding": ("rounded",),
-}
-GROUPS = (DEVICES, CYCLES, "pulse-limit", "rounding")  # each imperfection is in one of them
+TUNE = "tune"
 FIRST_PULSES = 20  # at most, drawn at random, so that devices without spread do not all start as +1
-
-
-def devices(*kinds: str, imperfections: Iterable[str]) -> tuple[str, ...]:
-    """The full model, the ideal device, and those WITHOUT or with ONLY each imperfection."""
-    return FULL_MODEL, IDEAL, *(f"{kind}-{name}" for kind in kinds for name in imperfections)
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,9 @@ class Size:
     label, data : the data set, for people and for ``load``
     rates : pulses per normalized step that are tried, with the first seed and held-out images
     held_out : training images for that
-    devices : those that are compared
+    kinds : of devices that are compared with the full model and the ideal one, WITHOUT and ONLY; a
+        linear one is beside the latter
+    grouped : whether the groups of imperfections alone are switched, where a device has them
     """
 
     label: str
@@ -81,17 +79,19 @@ class Size:
     seeds: int
     rates: tuple[float, ...]
     held_out: int
-    devices: tuple[str, ...]
+    kinds: tuple[str, ...] = (WITHOUT, ONLY)
+    grouped: bool = False
+
+    def devices(self, device: "LearningDevice") -> tuple[str, ...]:
+        """The devices that are compared, made of one by switching."""
+        names = [*imperfections(device)]
+        if self.grouped:
+            names = [name for name in names if name in GROUPS] or names
+        return rows(*self.kinds, of=names) + (LINEAR,) * (ONLY in self.kinds)
 
 
-ALL = (*devices(WITHOUT, ONLY, imperfections=IMPERFECTIONS), LINEAR)
-FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000, ALL)
-QUICK = Size("digits", "digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300, ALL)
-
-
-def like(row: str) -> str:
-    """The device at whose best rate a row is trained: the one that it is compared with."""
-    return FULL_MODEL if row == FULL_MODEL or row.startswith(WITHOUT) else IDEAL
+FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000)
+QUICK = Size("digits", "digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300)
 
 
 def run(job: Job) -> Report:
@@ -112,16 +112,21 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
     module : of the experiment, whose ``trained`` calls :func:`train`
     scaled : the first line of a full run: in what it is less than the published one
     """
-    cost = _cost_of_pulses(job)
+    cost, device = _cost_of_pulses(job), studied(job.device)
     tried = {row: [f"{TUNE}-{row}@{rate:g}" for rate in size.rates] for row in (FULL_MODEL, IDEAL)}
-    made = recipe(VERSION, size, "label", "rates", "devices")
+    made = recipe(VERSION, size, "label", "rates", "kinds", "grouped")
+    first = _PUBLISHED
+    if job.device is not None:
+        made += f", {device}"
+        first = _OWN.format(", ".join(imperfections(device)))
+        scaled = f"**A device of yours; nothing published is compared with it: {device}.**"
     tuned = train_all(job, module, [case for each in tried.values() for case in each], 1,
                       size.epochs, made)  # fmt: skip
     best = {
         row: max(size.rates, key=lambda rate: tuned[f"{TUNE}-{row}@{rate:g}"][0]["held_out"])
         for row in tried
     }
-    names = {row: f"{row}@{best[like(row)]:g}" for row in size.devices}
+    names = {row: f"{row}@{best[like(row)]:g}" for row in size.devices(device)}
     trained_ = train_all(job, module, list(names.values()), size.seeds, size.epochs, made)
     found = {row: trained_[name] for row, name in names.items()}
     run_text = (
@@ -136,10 +141,10 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
         at_the_end(rate, size.rates, f"best rate of the {row} device") for row, rate in best.items()
     )
     return Report(
-        f"Training by weak RESET pulses: {size.label}",
-        [_QUICK if job.quick else scaled, *_TEXT, run_text],
+        f"Training by {'weak RESET ' if job.device is None else ''}pulses: {size.label}",
+        [_QUICK if job.quick else scaled, *_TEXT[:1], first, *_TEXT[1:], run_text],
         range(1, size.seeds + 1),
-        _findings(found),
+        _findings(found, TED if job.device is None else str(device)),
         [_table(found), _pulses(found), _wear(found, cost), _rates(tuned), exports(found)],
         {"imperfections": _plot(found), "pulses": _plot_pulses(found)},
         by_seed(found, "accuracy"),
@@ -170,7 +175,7 @@ def train(training: Training, size: Size, progress) -> dict:
 
     data = load(size.data, training.data)
     row, _, rate = training.case.rpartition("@")
-    device = _device(row.removeprefix(f"{TUNE}-"))
+    device = switched(studied(training.device), row.removeprefix(f"{TUNE}-"))
     network = binary_network(data, size.hidden, training.seed)
     give_memories(network, device, training.seed, start=FIRST_PULSES)
     whole = task(data)
@@ -193,21 +198,6 @@ def train(training: Training, size: Size, progress) -> dict:
     return {"accuracy": float(np.mean(last)), "pulses": pulses, "export": compared}
 
 
-def _device(row: str):
-    from ..model.learning.devices.presets import preset
-
-    device = preset("weak-reset").device
-    if row == FULL_MODEL:
-        return device
-    if row == IDEAL:
-        return device.only()
-    if row == LINEAR:
-        return preset("ideal").device.only()
-    kind, name = row.split("-", 1)
-    flags = IMPERFECTIONS[name]
-    return device.without(*flags) if kind == WITHOUT else device.only(*flags)
-
-
 def _accuracies(found: Results, row: str) -> list[float]:
     return [each["accuracy"] for each in found[row]]
 
@@ -222,37 +212,42 @@ def _cost(found: Results, name: str) -> Difference:
 
 def _named(found: Results, kind: str) -> list[str]:
     """The imperfections that the devices of a kind, WITHOUT or ONLY, were trained for."""
-    return [name for name in IMPERFECTIONS if f"{kind}-{name}" in found]
+    return [row.removeprefix(f"{kind}-") for row in found if row.startswith(f"{kind}-")]
 
 
-def _findings(found: Results) -> list[Finding]:
+def _findings(found: Results, source: str) -> list[Finding]:
     gains = {name: _gain(found, name) for name in _named(found, WITHOUT)}
-    other = max(GROUPS[1:], key=lambda name: gains[name].mean)
-    first = _accuracies(found, f"{WITHOUT}-{DEVICES}")
-    claim = paired(first, _accuracies(found, f"{WITHOUT}-{other}"))
     both = paired(_accuracies(found, IDEAL), _accuracies(found, FULL_MODEL))
-    rows = [
-        (f"what removing {DEVICES} variability gains over removing {other}",
-         "device-to-device variability is the most detrimental", "R", claim, claim.above(0.0),
-         f"holds: more than 0; of {', '.join(GROUPS[1:])}, {other} is what gains most"),
-        ("ideal device less full model", "-", "-", both, "", ""),
-    ]  # fmt: skip
+    said = [("ideal device less full model", "-", "-", both, "", "")]
+    if set(GROUPS) <= gains.keys():
+        said.insert(0, _claim(found, gains))
     if LINEAR in found:
         knee = paired(_accuracies(found, LINEAR), _accuracies(found, IDEAL))
-        rows.append(("linear device less ideal device: what the knee costs", "-", "-", knee, "",
-                     ""))  # fmt: skip
+        said.append(("linear device less ideal device: what the law of the resistance costs", "-",
+                     "-", knee, "", ""))  # fmt: skip
     alone = {name: _cost(found, name) for name in _named(found, ONLY)}
     for template, each in (("what removing {} gains", gains),
                            ("what {} alone costs the ideal device", alone)):  # fmt: skip
-        rows += [
+        said += [
             (template.format(name), "-", "-", difference, "",
              "" if any(difference.trainings) else "it never acted: the same trainings")
             for name, difference in each.items()
         ]  # fmt: skip
     return [
-        each.finding(quantity, published, tag, TED, verdict, meaning)
-        for quantity, published, tag, each, verdict, meaning in rows
+        each.finding(quantity, published, tag, source, verdict, meaning)
+        for quantity, published, tag, each, verdict, meaning in said
     ]  # fmt: skip
+
+
+def _claim(found: Results, gains: dict[str, Difference]) -> tuple:
+    other = max(GROUPS[1:], key=lambda name: gains[name].mean)
+    first = _accuracies(found, f"{WITHOUT}-{DEVICES}")
+    claim = paired(first, _accuracies(found, f"{WITHOUT}-{other}"))
+    return (
+        f"what removing {DEVICES} variability gains over removing {other}",
+        "device-to-device variability is the most detrimental", "R", claim, claim.above(0.0),
+        f"holds: more than 0; of {', '.join(GROUPS[1:])}, {other} is what gains most",
+    )  # fmt: skip
 
 
 def _table(found: Results) -> Table:
@@ -303,7 +298,7 @@ def _rates(tuned: Results) -> Table:
 
 
 def _plot(found: Results):
-    figure, axes = plot("Imperfections of weak RESET", "points of percent", "")
+    figure, axes = plot("Imperfections of the devices", "points of percent", "")
     names = _named(found, WITHOUT)
     for offset, (kind, label, color, differ) in enumerate(
         ((WITHOUT, "gained without it", "C0", _gain), (ONLY, "lost with it alone", "C3", _cost))
@@ -326,7 +321,8 @@ def _plot(found: Results):
 def _plot_pulses(found: Results):
     figure, axes = plot("Pulses of a device, its random start included", "pulses, from",
                         "share of devices, %")  # fmt: skip
-    chosen = (FULL_MODEL, f"{WITHOUT}-{DEVICES}", IDEAL)
+    switched_off = [row for row in found if row.startswith(f"{WITHOUT}-")]
+    chosen = (FULL_MODEL, *switched_off[:1], IDEAL)
     layers = {row: [each for run in found[row] for each in run["pulses"]["layers"]]
               for row in chosen}  # fmt: skip
     edges = max((each["edges"] for kept in layers.values() for each in kept), key=len)
@@ -349,21 +345,29 @@ _QUICK = (
     "**This is the quick run: a small network on the 8x8 digits. It shows that the experiment "
     "works and is not its result.**"
 )
+_PUBLISHED = (
+    "The device model has imperfections that are switched off one at a time, or on one at a time: "
+    "slopes and initial resistances that differ from device to device, telegraph noise and 1/f "
+    "noise from cycle to cycle, the limit of pulses in an update, and their rounding to whole "
+    "pulses. The two of each of the first groups are also switched together, and the published "
+    "claim is about groups. The ideal device has none of these, but keeps the law of the "
+    "resistance with its nominal knee: beyond 543 pulses a pulse does a twenty-fourth of what it "
+    "did before. In a linear device pulses never do less; it is ideal otherwise. Without the "
+    "spread of slopes every device has their means and the median knee, and for some hundred "
+    "pulses its resistance grows up to 1.2 times as much as in the mean of devices with it: part "
+    "of what removing the spread gains may be that. The table of rates shows what twice the rate "
+    "does."
+)
+_OWN = (
+    "The imperfections of the device are switched off one at a time, or on one at a time: {}. The "
+    "ideal device has none of these, but keeps the law of the resistance; in a linear device "
+    "pulses never do less, and it is ideal otherwise."
+)
 _TEXT = (
     "A weight is the sign of the difference of two resistances; an update is a number of weak "
-    "RESET pulses on one of the two devices, proportional to Adam's step. The device model has "
-    "imperfections that are switched off one at a time, or on one at a time: slopes and initial "
-    "resistances that differ from device to device, telegraph noise and 1/f noise from cycle to "
-    "cycle, the limit of pulses in an update, and their rounding to whole pulses. The two of each "
-    "of the first groups are also switched together, and the published claim is about groups. The "
-    "ideal device has none of these, but keeps the law of the resistance with its nominal knee: "
-    "beyond 543 pulses a pulse does a twenty-fourth of what it did before. In a linear device "
-    "pulses never do less; it is ideal otherwise. Every synapse starts with a random number of "
-    f"pulses up to {FIRST_PULSES}, so that devices without any spread do not all start as +1. "
-    "Without the spread of slopes every device has their means and the median knee, and for some "
-    "hundred pulses its resistance grows up to 1.2 times as much as in the mean of devices with "
-    "it: part of what removing the spread gains may be that. The table of rates shows what twice "
-    "the rate does.",
+    "RESET pulses on one of the two devices, proportional to Adam's step. Every synapse starts "
+    f"with a random number of pulses up to {FIRST_PULSES}, so that devices without any spread do "
+    "not all start as +1.",
     "All devices of one seed see the same mini-batches and have the same random start and, where "
     "they have them, the same spreads, so differences are paired; noise is drawn as pulses come, "
     f"so where pulses differ it is equal in law only. {STUDENT}",

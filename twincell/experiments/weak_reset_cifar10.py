@@ -8,20 +8,22 @@ Transactions on Electron Devices (2021, arXiv 2107.06064).
 from dataclasses import replace
 
 from . import weak_reset
+from ._imperfections import WITHOUT
 from ._learning import Training
 from ._report import Job, Report
 
 SUMMARY = "Training by weak RESET pulses on CIFAR-10 (JPEG q75): each group removed"
-TAKES_COST = True  # what a pulse costs, see `--cost`
+BY_PULSES = True  # so it takes `--cost`, what one costs, and `--device`, another device
 FULL = replace(
     weak_reset.FULL,
     label="CIFAR-10 (JPEG q75)",
     data="cifar-10-jpeg",
     hidden=(512,),
     rates=(4.0, 8.0, 16.0),
-    devices=weak_reset.devices(weak_reset.WITHOUT, imperfections=weak_reset.GROUPS),
+    kinds=(WITHOUT,),
+    grouped=True,
 )
-QUICK = replace(weak_reset.QUICK, devices=FULL.devices)
+QUICK = replace(weak_reset.QUICK, kinds=FULL.kinds, grouped=FULL.grouped)
 
 
 def run(job: Job) -> Report:
