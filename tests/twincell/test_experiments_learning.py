@@ -200,6 +200,32 @@ def test_workers_end_in_silence_where_one_fails_or_all_are_interrupted(tmp_path)
     assert ended.stdout == 6 * "ValueError []\n" + 7 * "KeyboardInterrupt []\n"
 
 
+_KILLED_WORKER = """
+import os
+from twincell.experiments._pool import finish
+from twincell.networks import UsageError
+
+class Training:
+    epochs, done = 2, False
+
+    def run(self, progress):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    try:
+        finish([Training()] * 3, here=False, advance=lambda epochs: None)
+    except UsageError as error:
+        print(error)
+"""
+
+
+def test_a_worker_that_the_system_ends_is_told(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(_QUICK + _KILLED_WORKER)
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=50)
+    assert ended.stdout.startswith("A training was ended from outside") and ended.stderr == ""
+
+
 _COMMAND = """
 import time
 from dataclasses import dataclass

@@ -8,9 +8,17 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.queues import SimpleQueue
 from typing import ClassVar, Protocol
+
+from ..networks import UsageError
+
+_ENDED = (
+    "A training was ended from outside, as the system does when memory is short. Run the same "
+    "command again to continue; `taskset -c 0` before it runs one training at a time"
+)
 
 
 class Resumable(Protocol):
@@ -95,7 +103,10 @@ def _in_processes(waiting: Sequence[Resumable], left: _Left) -> None:
             while not ticks.empty():
                 left.tick(ticks.get())
             for each in over:
-                each.result()  # raises what the training raised
+                try:
+                    each.result()  # raises what the training raised
+                except BrokenProcessPool:
+                    raise UsageError(_ENDED) from None
                 left.over(pending.pop(each))
 
 
