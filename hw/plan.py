@@ -197,11 +197,12 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     planes, pixels = graph.input.planes, graph.values[0].size
     counts = planes.presentations if isinstance(planes, Stochastic) else ()
     # Each presentation takes all beats of the image.
+    stages = [*layers, *pools]
     most = min(
-        max(layer.shown(count).cycles for layer in layers) // count for count in counts or (1,)
+        max(stage.shown(count).cycles for stage in stages) // count for count in counts or (1,)
     )
     # Beats of a size that divides the first stage's words need no odd gearbox.
-    first = min([*layers, *pools], key=lambda stage: stage.node)
+    first = min(stages, key=lambda stage: stage.node)
     sizes = [size for size in _divisors(first.word) if beats(pixels, size) <= most]
     spatial = isinstance(first, PoolPlan) or first.window is not None
     channels = graph.input.shape[0] if spatial else 0

@@ -69,15 +69,28 @@ def learn(
     Raises ``ValueError`` for counts that are not whole or do not fit ``bits``, for a device that
     is no preset and for a state that is not of it, and what :func:`~.bench_run.run_bench` raises.
     """
-    updates, most = _counts(updates, bits), (1 << (bits - 1)) - 1
-    _check_state(device, seed, state, updates.shape)
-    if work is None:
-        with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
-            options = {"bits": bits, "limit": limit, "simulator": simulator, "idle": idle}
-            return learn(device, seed, state, updates, work=Path(scratch), **options)
+    counts = _counts(updates, bits)
+    _check_state(device, seed, state, counts.shape)
+    options = {"device": device, "shape": [*counts.shape], "seed": seed, "idle": idle}
+    if work is not None:
+        return _through(work, counts, state, options, bits, limit, simulator)
+    with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
+        return _through(Path(scratch), counts, state, options, bits, limit, simulator)
+
+
+def _through(
+    work: Path,
+    counts: np.ndarray,
+    state: "dict[str, Tensor]",
+    options: dict,
+    bits: int,
+    limit: int | None,
+    simulator: Simulator,
+) -> Learned:
+    """The bench of a step, with its files in ``work``."""
     import torch  # takes two seconds
 
-    rows, columns = updates.shape
+    rows, columns = counts.shape
     build = work / "build"
     array = MacroArray(
         np.zeros((rows, columns), np.uint8), timing=TIMING, update_bits=bits, macro=PlayedMacro
@@ -89,14 +102,13 @@ def learn(
     given = next(field.offset for field in i.fields if field.name == "inputs")
     everything = full << given | full << given + columns  # all inputs are 1, all columns enabled
     vectors = {
-        "updates": top.stream("i_update").pack(row=np.arange(rows), counts=updates),
+        "updates": top.stream("i_update").pack(row=np.arange(rows), counts=counts),
         "reads": i.from_integers([row | everything for row in range(rows)]),
     }
     timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
     ports = {"timing": timing, "retries": 0, "line": 0}
-    ports["update_limit"] = most if limit is None else limit
-    options = {"device": device, "shape": [rows, columns], "seed": seed, "idle": idle}
-    options["ports"] = ports
+    ports["update_limit"] = (1 << (bits - 1)) - 1 if limit is None else limit
+    options |= {"ports": ports}
     run_bench(build, "learning", vectors, work, simulator=simulator, options=options)
     with np.load(work / "observed.npz") as observed:
         agree = [beat & full for beat in o.integers(observed["beats"])]
@@ -107,6 +119,7 @@ def learn(
 
 
 def _counts(updates: np.ndarray, bits: int) -> np.ndarray:
+    updates = np.asarray(updates)
     most, counts = (1 << (bits - 1)) - 1, np.rint(updates)
     if not np.array_equal(counts, updates):
         raise ValueError("Updates are whole pulses, not fractions, which no macro can give")

@@ -31,7 +31,8 @@ class _Lines:
 
     def __init__(self, what: str):
         self.what, self.begun = what, monotonic()
-        self.told, self.done, self.total = self.begun, 0, 0
+        self.told = self.since = self.begun
+        self.first = self.done = self.total = 0
 
     def __call__(self, done: int, total: int) -> None:
         now = monotonic()

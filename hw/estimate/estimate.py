@@ -35,7 +35,7 @@ class LayerEstimate:
     memory_bits : of buffers, thresholds and queues
     area : of each part in um^2, memories included
     energy : of each part for an image, J
-    reads, cycles : an image
+    reads, cycles : an image; of a pooling the reads of its buffer
     """
 
     name: str
@@ -185,7 +185,7 @@ def estimate(
     """
     beats = beats_of(plan.stages, plan.pixels_per_beat)
     drawn = planes if isinstance(planes, Stochastic) else None
-    measured = iter(activity.layers if activity else ())
+    measured = iter(activity.layers if activity else [_assumed(technology)] * len(plan.layers))
     layers = []
     for stage, beat in zip(plan.stages, beats, strict=True):
         if isinstance(stage, PoolPlan):
@@ -194,8 +194,7 @@ def estimate(
         logic = _logic(stage.name, fast.cells(stage, array, beat), synthesis)
         if drawn is not None:
             logic[Part.RANDOM] = _presenter(plan, drawn, synthesis)
-        toggling = next(measured, _assumed(technology))
-        layers.append(_layer(plan, stage, array, technology, logic, toggling, drawn))
+        layers.append(_layer(plan, stage, array, technology, logic, next(measured), drawn))
         drawn = None
     made = None if synthesis is None else library
     return Estimate(plan, array, technology, clock, tuple(layers), activity, made)
@@ -270,7 +269,15 @@ def _pool(
     area = _logic_area(cells, technology) + memory * _sram_area(technology)
     used = pool_energy(plan, pool, technology, cells)
     return LayerEstimate(
-        pool.name, logic, 0, 0.0, memory, {Part.CONTROL: area}, {Part.CONTROL: used}, 0, pool.cycles
+        pool.name,
+        logic,
+        0,
+        0.0,
+        memory,
+        {Part.CONTROL: area},
+        {Part.CONTROL: used},
+        pool.reads,
+        pool.cycles,
     )
 
 

@@ -333,8 +333,9 @@ def buffer_bits(stage: Stage) -> int:
     if stage.window is not None:
         row = math.prod(stage.window.size[1:])
         words = stage.window.channels // stage.word
-        places = (row - 1).bit_length() + (words - 1).bit_length()
-        return (stage.window.slots << places) * word
+        places = 1 << (row - 1).bit_length() << (words - 1).bit_length()
+        banks = buffers(stage)  # each of two words at least
+        return banks * max(stage.window.slots // banks * places, 2) * word
     words = stage.folds * (stage.planes if stage.equal else 1)
     return (2 << (words - 1).bit_length()) * word
 

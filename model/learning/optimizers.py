@@ -127,6 +127,8 @@ class PulseAdam(_Adam):
         if isinstance(reprogram, bool) or not isinstance(reprogram, int) or reprogram < 0:
             raise ValueError(f"reprogram must be a number of pulses from 0, not {reprogram!r}")
         layers = binary_layers(network)
+        if start and any(hasattr(layer, "memory") for layer in layers):
+            raise ValueError("The layers have memories: their start is Memory.randomize(pulses)")
         if not all(hasattr(layer, "memory") for layer in layers):
             if device is None:
                 raise ValueError("The network's layers have no memories; a device is needed")
@@ -251,8 +253,8 @@ def metaplastic(
 def _check_weights(index: int, weights: Tensor) -> None:
     if weights.numel() > 1 and not weights.std():
         warnings.warn(
-            f"All weights of layer {index} are equal, and so are their gradients: give random "
-            "pulses before, such as start=20",
+            f"All weights of layer {index} are equal, and so are their gradients: devices need "
+            "random pulses first, such as start=20",
             stacklevel=3,
         )
 

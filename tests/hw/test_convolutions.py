@@ -100,6 +100,19 @@ def test_random_networks_take_the_planned_cycles(seed):
     assert set(np.diff(observed.finished)[5:]) == {planned.cycles_per_image}
 
 
+@pytest.mark.parametrize("lanes", [8, 80, 512])
+@pytest.mark.parametrize(("kernel", "stride"), [((2, 2), (2, 2)), ((11, 11), (1, 1))])
+def test_a_pooling_may_come_first(kernel, stride, lanes):
+    """Nothing behind it is as slow."""
+    rng = np.random.default_rng(4)
+    pool = MaxPool(kernel, stride, rng.integers(0, 2, 3))
+    head = random_head(rng, 3 * int(np.prod(pool.output_size((12, 12)))), 4)
+    graph = Graph((Input((3, 12, 12)), pool, Flatten(), head))
+    planned = plan(graph, Budget(lanes=lanes))
+    observed = _check(graph, planned, random_images(rng, graph, 7))
+    assert set(np.diff(observed.finished)[4:]) == {planned.cycles_per_image}
+
+
 def test_poolings_take_their_time_in_every_pass():
     rng, planes = np.random.default_rng(1), Stochastic(4, (3, 1), accumulate="output")
     layer = bordered_conv(rng, planes, (1, 6, 6), 2, (2, 2))

@@ -41,7 +41,8 @@ def test_a_device_at_the_pins_takes_the_pulses_of_an_update():
     counts = np.random.default_rng(3).integers(-14, 15, (4, 40))
     counts[2], counts[3] = 0, 14
     memory.pulse(torch.from_numpy(counts))
-    learned = learn("weak-reset", 7, before, counts, simulator="icarus", idle=0.3)
+    given = torch.from_numpy(counts).double()  # as `Memory.update` returns them
+    learned = learn("weak-reset", 7, before, given, simulator="icarus", idle=0.3)
     _assert_equal(learned, memory, counts)
     assert (learned.weights[3] == 1).sum() > (learned.weights[2] == 1).sum()
     grown = (learned.state["ln_ohm"] - before["ln_ohm"])[BL].mean(dim=1)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,7 @@ from twincell.experiments._learning import (
     train_all,
 )
 from twincell.experiments._networks import spread
+from twincell.experiments._pool import _uninterrupted
 from twincell.experiments._report import Job
 from twincell.model.learning.devices.fitted import Fitted
 from twincell.model.learning.devices.ideal import Ideal
@@ -74,20 +76,31 @@ def test_intervals_of_means_are_students():
 def test_intervals_stay_where_numbers_can_be():
     """Fisher's of correlations, those of logits of fractions."""
     values = [0.3, 0.9, 0.95]
-    ends = np.tanh(mean_interval(np.arctanh(values)))
-    assert mean_interval(values, CORRELATION) == pytest.approx(tuple(ends))
-    logits = mean_interval([np.log(each / (1 - each)) for each in values])
-    ends = 1 / (1 + np.exp(-np.array(logits)))
-    assert mean_interval(values, FRACTION) == pytest.approx(tuple(ends))
-    assert mean_interval(values)[1] > 1 > mean_interval(values, FRACTION)[1]
-    low, high = mean_interval([-1.0, 0.5, 0.9], CORRELATION)
-    assert low == -1 and high == 1  # -1 has no artanh
-    assert mean_interval([0.5, 0.5], FRACTION) == pytest.approx((0.5, 0.5))
+    found = measured(values, CORRELATION)
+    logs = np.arctanh(values)
+    assert found.interval == pytest.approx(tuple(np.tanh(mean_interval(logs))))
+    assert found.mean == pytest.approx(np.tanh(logs.mean()))
+    found = measured(values, FRACTION)
+    logits = [np.log(each / (1 - each)) for each in values]
+    ends = 1 / (1 + np.exp(-np.array([np.mean(logits), *mean_interval(logits)])))
+    assert (found.mean, *found.interval) == pytest.approx(tuple(ends))
+    assert mean_interval(values)[1] > 1 > found.interval[1]
+    assert measured([0.5, 0.5], FRACTION).interval == pytest.approx((0.5, 0.5))
+
+
+def test_numbers_at_a_limit_count_as_half_a_step_from_it():
+    """They make no interval narrower than numbers near it do."""
+    at, near = (measured([0.7, 0.9, last], CORRELATION, step=0.1) for last in (1.0, 0.95))
+    assert (at.mean, *at.interval) == pytest.approx((near.mean, *near.interval))
+    assert at.trainings == (0.7, 0.9, 1.0)
+    assert measured([0.7, 0.9, 0.9999], CORRELATION, step=0.1).interval == at.interval
+    wide = measured([0.7, 0.9, 0.9999], CORRELATION).interval
+    assert wide[0] < at.interval[0] and wide[1] > at.interval[1]
 
 
 def test_claims_of_means_and_of_every_training():
     values = [0.56, 0.58, 0.49, 0.55, 0.57, 0.55]
-    low, high = mean_interval(values, FRACTION)
+    low, high = measured(values, FRACTION).interval
     assert 0.5 < low < high < 0.6
     assert measured(values, FRACTION, every=False).above(0.5) == "holds"
     assert measured(values, FRACTION).above(0.5) == "undecided"  # one training is below
@@ -198,6 +211,21 @@ def test_workers_end_in_silence_where_one_fails_or_all_are_interrupted(tmp_path)
     )
     assert ended.stderr == ""
     assert ended.stdout == 6 * "ValueError []\n" + 7 * "KeyboardInterrupt []\n"
+
+
+def test_an_interrupt_waits_where_it_must_whatever_threads_there_are():
+    """A terminal's bar has a thread of its own, which may get the signal."""
+    going = threading.Event()
+    thread = threading.Thread(target=going.wait)
+    thread.start()
+    done = False
+    with pytest.raises(KeyboardInterrupt), _uninterrupted():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.05)
+        done = True
+    going.set()
+    assert done
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 _KILLED_WORKER = """
@@ -387,7 +415,11 @@ def test_any_device_is_studied_as_the_published_one_is(twincell, tmp_path):
     assert tuple(imperfections(mine)) == names
     assert switched(mine, "without-noise") == mine.without("noise")
     rows = weak_reset_cifar10.FULL.devices(mine)
-    assert rows == (FULL_MODEL, IDEAL, "without-pulse-limit", "without-rounding")
+    assert rows == (FULL_MODEL, IDEAL, *(f"{WITHOUT}-{name}" for name in names))
+    said = weak_reset._own(rows)
+    assert said.startswith("The imperfections of the device are switched off one at a time: pulse-")
+    assert "spread, noise; the ideal" in said and "linear" not in said and "alone" not in said
+    assert "in a linear device" in weak_reset._own(weak_reset.FULL.devices(mine))
     broken = tmp_path / "trains.csv"
     broken.write_text("device,pulse\n")
     for given, said in (
@@ -415,15 +447,14 @@ def test_a_study_of_ones_own_device(tmp_path, monkeypatch):
     )
     assert all(finding.source == str(studied(str(path))) for finding in report.findings)
     assert not any(finding.verdict for finding in report.findings)
-    weak_reset.run(job)  # of another device nothing is taken over
-    trained = [each["recipe"] for each in _results(tmp_path)]
-    assert len(set(trained)) == 1 and "Fitted(24 devices" in trained[0]
-    weak_reset.run(replace(job, device=None))
-    assert {each["recipe"] for each in _results(tmp_path)} > set(trained)
-
-
-def _results(folder: Path) -> list[dict]:
-    return [json.loads(path.read_text()) for path in sorted(folder.glob(f"quick/*/{RESULT}"))]
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.glob(f"quick/**/{RESULT}")}
+    recipes = {json.loads(path.read_text())["recipe"] for path in written}
+    assert len(recipes) == 1 and "Fitted(24 devices" in min(recipes)
+    published = weak_reset.run(replace(job, device="weak-reset"))  # which it is in any case
+    assert published.findings[0].verdict and published.findings[0].source == weak_reset.TED
+    weak_reset.run(job)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.glob(f"quick/**/{RESULT}")}
+    assert written.items() < kept.items()  # no device takes the place of another
 
 
 def test_energy_and_wear_of_a_training(tmp_path):

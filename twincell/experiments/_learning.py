@@ -7,6 +7,7 @@ checkpoint lies there, from which the next run of the experiment continues. Both
 they were made: results of another one are trained anew, checkpoints of another one refused.
 """
 
+import hashlib
 import json
 import re
 import tempfile
@@ -36,8 +37,9 @@ CHECKPOINT_EVERY = 5  # epochs: that of 3,000 neurons with their devices has 220
 RESULT = "result.json"
 NETWORK = "network.safetensors"
 STUDENT = (
-    f"Intervals are Student's over seeds, with {CONFIDENCE:.0%} confidence; a claim holds or fails "
-    "only where the interval and every training lie on one side."
+    f"Intervals are Student's over seeds, with {CONFIDENCE:.0%} confidence; of an accuracy or a "
+    "correlation by itself mean and interval are those of its logit, or of Fisher's z. A claim "
+    "holds or fails only where the interval and every training lie on one side."
 )
 _COMPARED = ("images", "scores", "labels")
 
@@ -133,6 +135,8 @@ def train_all(
     )
     with kept as folder:
         root = Path(folder) / ("quick" if job.quick else "trainings")
+        if job.device is not None:  # each device has its own
+            root /= hashlib.sha256(recipe.encode()).hexdigest()[:8]
         trainings = [
             Training(
                 module,
@@ -176,24 +180,11 @@ def binary_network(data: "Dataset", hidden: Sequence[int], seed: int) -> "nn.Seq
 FRACTION, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # where such a number lies
 
 
-def mean_interval(
-    values: Sequence[float], within: tuple[float, float] | None = None
-) -> tuple[float, float]:
+def mean_interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's interval of the mean over trainings, see ``CONFIDENCE``; its ends are equal for
-    values without spread. Of numbers that lie ``within`` limits it is that of their artanh, between
-    limits of -1 and 1: Fisher's for correlations, and of the logit for fractions. Raises
-    ``ValueError`` for one value, which says nothing of others."""
+    values without spread. Raises ``ValueError`` for one value, which says nothing of others."""
     if len(values) < 2:
         raise ValueError(f"An interval over trainings needs at least two, not {len(values)}")
-    if within is not None:
-        least, most = within
-        scaled = 2 * (np.asarray(values, dtype=float) - least) / (most - least) - 1
-        if np.abs(scaled).max() < 1:
-            ends = np.tanh(mean_interval(np.arctanh(scaled)))
-        else:  # some are at a limit, whose artanh is infinite
-            ends = np.clip(mean_interval(scaled), -1, 1)
-        low, high = (least + (ends + 1) / 2 * (most - least)).tolist()
-        return low, high
     mean, error = float(np.mean(values)), float(stats.sem(values))
     if error == 0:
         return mean, mean
@@ -202,13 +193,28 @@ def mean_interval(
 
 
 def measured(
-    values: Sequence[float], within: tuple[float, float], *, every: bool = True
+    values: Sequence[float],
+    within: tuple[float, float],
+    *,
+    step: float = 0.0,
+    every: bool = True,
 ) -> Measured:
-    """The mean over trainings, with its interval; claims are about the mean and, with ``every``,
-    about each of them."""
-    trainings = tuple(map(float, values)) if every else ()
-    interval = mean_interval(values, within)
-    return Measured(float(np.mean(values)), interval, trainings, len(values))
+    """The mean over trainings of numbers between limits, and its interval: mean and Student's
+    interval of their artanh, with the limits at -1 and 1, which is Fisher's for correlations and
+    that of the logit for fractions.
+
+    Parameters
+    ----------
+    step : between values that are possible; those at a limit count as half a step from it
+    every : whether a claim is about each training as well as about the mean
+    """
+    least, most = within
+    end = 1 - step / (most - least)
+    scaled = np.clip(2 * (np.asarray(values) - least) / (most - least) - 1, -end, end)
+    each = np.arctanh(scaled)
+    found = np.tanh([float(np.mean(each)), *mean_interval(each.tolist())])
+    mean, low, high = (least + (found + 1) / 2 * (most - least)).tolist()
+    return Measured(mean, (low, high), tuple(map(float, values)) if every else (), len(values))
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Difference:

@@ -131,11 +131,19 @@ def _workers(count: int) -> Iterator[tuple[SimpleQueue[int], ProcessPoolExecutor
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ctrl-C comes at the end of the block, and never to the processes that are started in it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()  # which alone handles signals
+    # The mask is for the processes; the system gives a signal to any thread that does not block it.
+    handler = main and signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin(ticks: SimpleQueue[int]) -> None:

@@ -205,7 +205,7 @@ def _theory(tasks: list[dict], ours: dict, size: Size) -> list[Finding]:
     return [
         Finding(
             "quadratic task: correlation of latent size and cost of a flip", "0.958 for one", "D",
-            "loss 2 |w| / (rate t) + 2 H_ii", ours["correlation"], correlation.interval,
+            "loss 2 |w| / (rate t) + 2 H_ii", correlation.mean, correlation.interval,
             len(tasks), "holds: more than 0.95, the mean over tasks", correlation.above(0.95),
         ),
         Finding(
@@ -239,7 +239,9 @@ def _switching(found: Results, size: Size) -> list[Finding]:
             continue
         ranks = [float(spearmanr(*each)[0]) for each in gains]
         bins = " or ".join(map(str, sorted({len(bins) for bins, _ in gains})))
-        mean = measured(ranks, CORRELATION)
+        fewest = min(len(bins) for bins, _ in gains)
+        step = 12 / (fewest * (fewest**2 - 1))  # what two neighbours make that change places
+        mean = measured(ranks, CORRELATION, step=step)
         findings.append(Finding(
             f"layer {layer + 1}, {signs:,} signs of each of {bins} bins: rank correlation of "
             "latent size and loss",

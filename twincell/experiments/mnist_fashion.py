@@ -164,7 +164,8 @@ def _aims(found: Results, case: str, how: str, names: tuple[str, str]) -> list[F
     findings = []
     for task, (name, aim) in enumerate(zip(names, AIM, strict=True)):
         ours = _final(found, case, task)
-        end = measured(ours, FRACTION)
+        images = found[case][0]["export"]["images"]
+        end = measured(ours, FRACTION, step=1 / images)
         findings.append(Finding(
             f"{names[0]}, then {names[1]}: {name} at the end, {how}", f"aim: {aim:g}", "-",
             "this project's aim for a network a quarter as wide", end.mean, end.interval, end.n,

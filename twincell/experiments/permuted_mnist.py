@@ -122,6 +122,7 @@ def run(job: Job) -> Report:
         f"{meta:g}, and {best:g} of elastic weights and of random consolidation, whose Fisher "
         f"information is from {size.samples:,} images; published are 1.35 and 5000."
     ) + at_the_end(best, size.strengths, "best strength of elastic weights")
+    run_text += at_the_end(meta, size.metas[1:], "best m")
     return Report(
         "Permuted tasks, one after the other",
         [_QUICK if job.quick else _SCALED, *_TEXT, run_text],

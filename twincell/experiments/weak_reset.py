@@ -5,6 +5,7 @@ After "Model of the Weak Reset Process in HfOx Resistive Memory for Deep Learnin
 Transactions on Electron Devices (2021, arXiv 2107.06064).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -67,7 +68,7 @@ class Size:
     held_out : training images for that
     kinds : of devices that are compared with the full model and the ideal one, WITHOUT and ONLY; a
         linear one is beside the latter
-    grouped : whether the groups of imperfections alone are switched, where a device has them
+    grouped : whether imperfections that are in a group are switched with it alone
     """
 
     label: str
@@ -84,9 +85,13 @@ class Size:
 
     def devices(self, device: "LearningDevice") -> tuple[str, ...]:
         """The devices that are compared, made of one by switching."""
-        names = [*imperfections(device)]
-        if self.grouped:
-            names = [name for name in names if name in GROUPS] or names
+        flags = imperfections(device)
+        within = {flag for name in GROUPS if name in flags for flag in flags[name]}
+        names = [
+            name
+            for name, each in flags.items()
+            if not self.grouped or name in GROUPS or not within.intersection(each)
+        ]
         return rows(*self.kinds, of=names) + (LINEAR,) * (ONLY in self.kinds)
 
 
@@ -115,10 +120,10 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
     cost, device = _cost_of_pulses(job), studied(job.device)
     tried = {row: [f"{TUNE}-{row}@{rate:g}" for rate in size.rates] for row in (FULL_MODEL, IDEAL)}
     made = recipe(VERSION, size, "label", "rates", "kinds", "grouped")
-    first = _PUBLISHED
-    if job.device is not None:
+    published, first = device == studied(None), _PUBLISHED
+    if not published:
         made += f", {device}"
-        first = _OWN.format(", ".join(imperfections(device)))
+        first = _own(size.devices(device))
         scaled = f"**A device of yours; nothing published is compared with it: {device}.**"
     tuned = train_all(job, module, [case for each in tried.values() for case in each], 1,
                       size.epochs, made)  # fmt: skip
@@ -141,10 +146,10 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
         at_the_end(rate, size.rates, f"best rate of the {row} device") for row, rate in best.items()
     )
     return Report(
-        f"Training by {'weak RESET ' if job.device is None else ''}pulses: {size.label}",
+        f"Training by {'weak RESET ' if published else ''}pulses: {size.label}",
         [_QUICK if job.quick else scaled, *_TEXT[:1], first, *_TEXT[1:], run_text],
         range(1, size.seeds + 1),
-        _findings(found, TED if job.device is None else str(device)),
+        _findings(found, TED if published else str(device)),
         [_table(found), _pulses(found), _wear(found, cost), _rates(tuned), exports(found)],
         {"imperfections": _plot(found), "pulses": _plot_pulses(found)},
         by_seed(found, "accuracy"),
@@ -210,6 +215,18 @@ def _cost(found: Results, name: str) -> Difference:
     return paired(_accuracies(found, IDEAL), _accuracies(found, f"{ONLY}-{name}"))
 
 
+def _own(devices: Sequence[str]) -> str:
+    """What is done with a device of the user's, whose rows are given."""
+    off = [row.removeprefix(f"{WITHOUT}-") for row in devices if row.startswith(f"{WITHOUT}-")]
+    alone = " each is also there alone, with all others off;" * (LINEAR in devices)
+    linear = "; in a linear device pulses never do less, and it is ideal otherwise"
+    return (
+        f"The imperfections of the device are switched off one at a time: {', '.join(off)};{alone} "
+        "the ideal device has none of these, but keeps the law of the resistance"
+        f"{linear * (LINEAR in devices)}."
+    )
+
+
 def _named(found: Results, kind: str) -> list[str]:
     """The imperfections that the devices of a kind, WITHOUT or ONLY, were trained for."""
     return [row.removeprefix(f"{kind}-") for row in found if row.startswith(f"{kind}-")]
@@ -219,7 +236,7 @@ def _findings(found: Results, source: str) -> list[Finding]:
     gains = {name: _gain(found, name) for name in _named(found, WITHOUT)}
     both = paired(_accuracies(found, IDEAL), _accuracies(found, FULL_MODEL))
     said = [("ideal device less full model", "-", "-", both, "", "")]
-    if set(GROUPS) <= gains.keys():
+    if source == TED:
         said.insert(0, _claim(found, gains))
     if LINEAR in found:
         knee = paired(_accuracies(found, LINEAR), _accuracies(found, IDEAL))
@@ -357,11 +374,6 @@ _PUBLISHED = (
     "pulses its resistance grows up to 1.2 times as much as in the mean of devices with it: part "
     "of what removing the spread gains may be that. The table of rates shows what twice the rate "
     "does."
-)
-_OWN = (
-    "The imperfections of the device are switched off one at a time, or on one at a time: {}. The "
-    "ideal device has none of these, but keeps the law of the resistance; in a linear device "
-    "pulses never do less, and it is ideal otherwise."
 )
 _TEXT = (
     "A weight is the sign of the difference of two resistances; an update is a number of weak "

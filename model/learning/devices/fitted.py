@@ -141,7 +141,7 @@ def _bent(t: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     one, maybe an outlier, makes of the pulses to come.
     """
     knees = _knees(t, y)
-    slope, tail, explained = _slopes(t, y, knees)
+    slope, tail, explained = _slopes(t - t[0], y, knees - t[0])
     explained[(tail > slope) & (knees > t[-3])] = -1
     best = np.argmax(explained >= explained.max() * (1 - 1e-12))  # of equals a measured pulse
     return float(slope[best]), float(knees[best]), float(tail[best])
@@ -219,7 +219,8 @@ class Fitted(LearningDevice):
     Parameters
     ----------
     devices : the laws to draw from
-    spread : whether devices differ; without, all have the median of each number
+    spread : whether devices differ; without, all are the measured one whose law is nearest to the
+        medians of all, with the median noise
     noise : whether each pulsed device gets a new normal deviation of its own size
     """
 
@@ -280,6 +281,19 @@ def _chance(train: PulseTrain) -> float:
     return float(stats.linregress(train.pulses, logs, alternative="greater").pvalue)
 
 
+def _typical(laws: np.ndarray) -> np.ndarray:
+    """Of laws (devices, 6) the one that is nearest to the medians of ln R along the pulses, with
+    the median noise; medians of slopes and knees, which depend on each other, make no device."""
+    start, slope, knee, tail, noise, last = laws.T[..., None]
+    ends = last[np.isfinite(last)]
+    end = np.median(ends) if len(ends) else 2 * knee.max()  # where nothing was measured
+    curves = start + _rise(np.linspace(0, end, 65), slope, knee, tail)
+    nearest = np.argmin(np.sum((curves - np.median(curves, axis=0)) ** 2, axis=1))
+    typical = laws[[nearest]]
+    typical[:, 4] = np.median(noise)
+    return typical
+
+
 def _digest(devices: tuple[TwoSlopes, ...]) -> str:
     """Eight hexadecimal digits that tell sets of fitted devices apart."""
     return hashlib.sha256(repr(devices).encode()).hexdigest()[:8]
@@ -309,7 +323,7 @@ class FittedMemory(Memory):
         super().__init__(device, shape, seed)
         laws = np.array([astuple(each) for each in device.devices], dtype=np.float64)
         if not device.spread:
-            laws = np.median(laws, axis=0, keepdims=True)
+            laws = _typical(laws)
         picks = torch.randint(len(laws), (2, *shape), generator=self._generator("device"))
         names = ("start", "slope", "knee", "tail", "deviation", "last")
         for name, column in zip(names, torch.from_numpy(laws).unbind(1), strict=True):

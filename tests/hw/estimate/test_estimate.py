@@ -209,7 +209,8 @@ def test_a_convolution_has_its_poolings_among_its_layers():
     assert len(pools) == 2
     for pool, stage in zip(pools, planned.pools, strict=True):
         assert set(pool.area) == set(pool.energy) == set(pool.logic) == {Part.CONTROL}
-        assert (pool.synapses, pool.cell_area, pool.cycles) == (0, 0, stage.cycles)
+        assert (pool.synapses, pool.cell_area) == (0, 0)
+        assert (pool.reads, pool.cycles) == (stage.reads, stage.cycles)
         assert pool.memory_bits == buffer_bits(stage)
         logic = pool.logic[Part.CONTROL].transistors / 4 * 3.7536
         rows = pool.memory_bits * 2 * 140 * 0.13**2
@@ -218,15 +219,23 @@ def test_a_convolution_has_its_poolings_among_its_layers():
     assert sum(layer.synapses for layer in found.layers) == synapses
 
 
-def test_buffers_hold_rows_of_an_image():
+@pytest.mark.parametrize("lanes", [4, 12])
+@pytest.mark.parametrize(
+    "window",
+    [
+        Window(4, (9, 9), (3, 3), (1, 1), (1, 1)),
+        Window(4, (12,), (3,), (1,), (0,)),
+        Window(4, (8, 1), (3, 1), (2, 1), (1, 0)),
+    ],
+)
+def test_buffers_hold_rows_of_an_image(window, lanes):
     """As the hardware's memories: of all rows of a column's taps one for each row."""
-    for lanes in (4, 12):
-        window = Window(4, (9, 9), (3, 3), (1, 1), (1, 1))
-        layer = LayerPlan("layer", 0, 36, 4, 2, False, lanes, 2, channels=4, window=window)
-        buffer = WindowBuffer(window, 2, layer.word, rows=layer.tap_rows)
-        assert buffers(layer) == (window.slots if lanes == 12 else 1)
-        assert buffer_bits(layer) == sum(_memory_bits(buffer))
-        assert len(_memory_bits(buffer)) == buffers(layer)
+    inputs = 4 * window.taps
+    layer = LayerPlan("layer", 0, inputs, 4, 2, False, lanes, 2, channels=4, window=window)
+    buffer = WindowBuffer(window, 2, layer.word, rows=layer.tap_rows)
+    assert buffers(layer) == (window.slots if lanes == 12 else 1)
+    assert buffer_bits(layer) == sum(_memory_bits(buffer))
+    assert len(_memory_bits(buffer)) == buffers(layer)
 
 
 def _memory_bits(buffer: WindowBuffer) -> list[int]:

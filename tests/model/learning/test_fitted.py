@@ -305,3 +305,36 @@ def test_files_that_are_no_text_and_trains_that_are_short(tmp_path):
         fit(PulseTrain("d", np.arange(3), np.full(3, 7e3)))
     with pytest.raises(TypeError, match=r"^devices must be some TwoSlopes, not \(\)$"):
         Fitted(devices=())
+
+
+def test_without_spread_all_are_a_typical_device():
+    """The one whose law is nearest to the medians: a slope and another's knee make no device."""
+    slopes = [(1e-3, 100.0, 1e-4), (4e-4, 900.0, 0.0), (6e-4, 400.0, 5e-5)]
+    noises = (0.01, 0.02, 0.05)
+    laws = [
+        TwoSlopes(8.9, *each, noise, 1000.0) for each, noise in zip(slopes, noises, strict=True)
+    ]
+    device = Fitted(devices=tuple(laws)).without("spread", "noise")
+    memory = device.memory((5,), 1)
+    t = np.linspace(0, 1000, 65)
+    curves = [law.start + _rise(law, t) for law in laws]
+    middle = np.median(curves, axis=0)
+    nearest = laws[int(np.argmin([np.sum((curve - middle) ** 2) for curve in curves]))]
+    for name in ("slope", "knee", "tail"):
+        assert memory.get_buffer(name).unique().tolist() == [getattr(nearest, name)]
+    assert memory.deviation.unique().tolist() == [0.02]
+
+
+def _rise(law: TwoSlopes, t: np.ndarray) -> np.ndarray:
+    return law.slope * np.minimum(t, law.knee) + law.tail * np.maximum(t - law.knee, 0)
+
+
+def test_pulses_may_be_counted_from_any_number():
+    """Neither a slope nor the noise depends on where counting began."""
+    rng = np.random.default_rng(2)
+    t = np.arange(0, 1300, 100)
+    ohm = 7000 * np.exp(1e-3 * np.minimum(t, 500) + 1e-4 * np.maximum(t - 500, 0))
+    ohm *= np.exp(rng.normal(0, 0.006, len(t)))
+    near, far = (fit(PulseTrain("a", t + shift, ohm)) for shift in (0, 10**12))
+    for name in ("slope", "tail", "noise"):
+        assert getattr(far, name) == pytest.approx(getattr(near, name), rel=1e-3)

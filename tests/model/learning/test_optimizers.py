@@ -178,6 +178,8 @@ def test_weights_that_are_all_equal_are_told():
     network = nn.Sequential(BinaryLinear(30, 20))
     PulseAdam(network, device, start=20)
     assert network[0].latent.unique().tolist() == [-1, 1]
+    with pytest.raises(ValueError, match=r"^The layers have memories: their start is Memory.rand"):
+        PulseAdam(network, device, start=20)
 
 
 @pytest.mark.parametrize("device", [Ideal(initial_spread=False), WeakReset()])
