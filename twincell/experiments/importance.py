@@ -316,5 +316,7 @@ _TEXT = (
     "there. In a network, signs of weights of about equal latent size are switched, many at once, "
     "and the loss is measured: as many as in the published figure, whose effect on our networks "
     "is near that of chance, and more.",
-    f"Intervals are Student's over tasks or over networks, with {CONFIDENCE:.0%} confidence.",
+    f"Intervals are Student's over tasks or over networks, with {CONFIDENCE:.0%} confidence; of a "
+    "correlation mean and interval are those of Fisher's z, a rank correlation of 1 counting as one "
+    "half of a change of neighbours less. Bins with fewer weights than are switched are left out.",
 )
