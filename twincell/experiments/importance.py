@@ -318,5 +318,6 @@ _TEXT = (
     "is near that of chance, and more.",
     f"Intervals are Student's over tasks or over networks, with {CONFIDENCE:.0%} confidence; of a "
     "correlation mean and interval are those of Fisher's z, a rank correlation of 1 counting as "
-    "one half of a change of neighbours less. Bins with fewer weights than are switched are left out.",
+    "one half of a change of neighbours less. Bins with fewer weights than are switched are left "
+    "out.",
 )
