@@ -28,8 +28,41 @@ MAKERS = {
 }
 
 
+class Planned:
+    """A point with a plan, and ``beat`` elements of a beat that come to it, 0 for a word."""
+
+    plan: LayerPlan | PoolPlan
+    beat: int
+
+    @property
+    def beats(self) -> int:
+        """Elements of a beat that come to it."""
+        return self.beat or self.plan.word
+
+
+class Layer(Planned):
+    """What is the same of all layers, with an ``array`` of MAKERS."""
+
+    plan: LayerPlan
+    array: str
+
+    @property
+    def unit(self) -> Unit:
+        """It as hardware."""
+        return Unit(self.plan, self.beats, MAKERS[self.array])
+
+    @property
+    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
+        """Terms of its formulas."""
+        return terms(self.plan, self.array, self.beats)
+
+    def cells(self, coefficients: dict) -> dict[Part, Cells]:
+        """What the fast model says."""
+        return fast.cells(self.plan, self.array, self.beats, coefficients)
+
+
 @dataclass(frozen=True)
-class Point:
+class Point(Layer):
     """A layer by itself.
 
     Parameters
@@ -80,32 +113,13 @@ class Point:
         )
 
     @property
-    def unit(self) -> Unit:
-        """It as hardware."""
-        return Unit(self.plan, self.beats, MAKERS[self.array])
-
-    @property
     def load(self) -> int:
         """What it adds to a synthesis, about."""
         return 200 + 8 * self.lanes * self.neurons * (self.planes if self.parallel else 1)
 
-    @property
-    def beats(self) -> int:
-        """Elements of a beat that come to it."""
-        return self.beat or self.lanes
-
-    @property
-    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
-        """Terms of its formulas."""
-        return terms(self.plan, self.array, self.beats)
-
-    def cells(self, coefficients: dict) -> dict[Part, Cells]:
-        """What the fast model says."""
-        return fast.cells(self.plan, self.array, self.beats, coefficients)
-
 
 @dataclass(frozen=True)
-class Convolved:
+class Convolved(Layer):
     """A convolution by itself.
 
     Parameters
@@ -154,32 +168,13 @@ class Convolved:
         )
 
     @property
-    def unit(self) -> Unit:
-        """It as hardware."""
-        return Unit(self.plan, self.beats, MAKERS[self.array])
-
-    @property
     def load(self) -> int:
         """What it adds to a synthesis, about."""
         return 400 + 8 * self.lanes * (self.neurons + 1) * (self.planes if self.parallel else 1)
 
-    @property
-    def beats(self) -> int:
-        """Elements of a beat that come to it."""
-        return self.beat or self.plan.word
-
-    @property
-    def terms(self) -> dict[tuple[Part, str], dict[str, float]]:
-        """Terms of its formulas."""
-        return terms(self.plan, self.array, self.beats)
-
-    def cells(self, coefficients: dict) -> dict[Part, Cells]:
-        """What the fast model says."""
-        return fast.cells(self.plan, self.array, self.beats, coefficients)
-
 
 @dataclass(frozen=True)
-class Pooled:
+class Pooled(Planned):
     """A pooling by itself.
 
     Parameters
@@ -212,11 +207,6 @@ class Pooled:
     def load(self) -> int:
         """What it adds to a synthesis, about."""
         return 300 + 8 * self.size
-
-    @property
-    def beats(self) -> int:
-        """Elements of a beat that come to it."""
-        return self.beat or self.size
 
     @property
     def terms(self) -> dict[tuple[Part, str], dict[str, float]]:

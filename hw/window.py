@@ -74,6 +74,11 @@ class Window:
         _, classes = present_taps(*axes, self.fill)
         return classes.reshape(self.outputs[0], -1)
 
+    @property
+    def border_classes(self) -> int:
+        """Sets of taps that lie inside the image."""
+        return int(self.classes.max()) + 1
+
     def rows(self) -> "list[Row]":
         """What each row of windows needs of the rows of the image, see :class:`Row`."""
         n, k, s, p = (each[0] for each in (self.size, self.kernel, self.stride, self.padding))

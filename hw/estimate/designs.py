@@ -36,7 +36,7 @@ class Unit:
         # Presentations that are planes have constants of their own, and so have border classes.
         variants = layer.presentations if layer.equal else (1,)
         if layer.window is not None:
-            variants *= int(layer.window.classes.max()) + 1
+            variants *= layer.window.border_classes
         most = np.array([[layer.inputs * layer.shown(each).plane_weight] for each in variants])
         values = rng.integers(most // 4, most // 4 * 3 + 1, (len(variants), layer.outputs))
         if layer.name == "head":

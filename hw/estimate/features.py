@@ -221,8 +221,8 @@ def _window_counters(window: Window, rows: int) -> int:
     coming = sum((n - 1).bit_length() for n in image[1:]) + 5 * window.slots.bit_length()
     tapping = sum((n - 1).bit_length() for n in (kernel[0] // rows, *kernel[1:]))
     walking = (places[0] - 1).bit_length() + sum(n.bit_length() for n in image)
-    classes = window.classes
-    borders = sum(n.bit_length() for n in classes.shape) if classes.any() else 0
+    classes = window.classes.shape if window.border_classes > 1 else ()
+    borders = sum(n.bit_length() for n in classes)
     return coming + tapping + walking + borders
 
 
@@ -350,7 +350,7 @@ def constant_bits(layer: LayerPlan) -> int:
     """Memory bits of the thresholds or offsets."""
     variants = len(layer.presentations) if layer.equal else 1
     if layer.window is not None:
-        variants = int(layer.window.classes.max()) + 1
+        variants = layer.window.border_classes
     return max(layer.groups * variants, 2) * layer.neurons * total_bits(layer)
 
 

@@ -88,12 +88,27 @@ def give_memories(network: nn.Module, device: LearningDevice, seed: int, *, star
     for index, layer in enumerate(binary_layers(network)):
         if layer.ternary:
             raise ValueError(f"Binary layer {index} is ternary, its devices only have a sign")
-        memory = device.memory(tuple(layer.latent.shape), mix(seed, index))
+        memory = device.memory(tuple(layer.latent.shape), _memory_seed(seed, index))
         if start:
             memory.randomize(start)
         layer.add_module("memory", memory)
         with torch.no_grad():
             layer.latent.copy_(memory.weights())
+
+
+def check_memories(network: nn.Module, device: LearningDevice, seed: int) -> None:
+    """Raises ``ValueError`` where the memories are not those of :func:`give_memories`."""
+    for index, layer in enumerate(binary_layers(network)):
+        memory = layer.memory
+        if (device, _memory_seed(seed, index)) != (memory.device, memory.seed):
+            raise ValueError(
+                f"Layer {index} is on other devices already: {memory.device}, seed "
+                f"{memory.seed}; leave device and seed out to train these"
+            )
+
+
+def _memory_seed(seed: int, index: int) -> int:
+    return mix(seed, index)
 
 
 def memories(network: nn.Module) -> dict[str, Memory]:

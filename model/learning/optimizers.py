@@ -16,10 +16,9 @@ from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..generators import mix
 from ..layers import BinaryLinear
 from .devices.memory import LearningDevice, Memory
-from .networks import binary_layers, give_memories, memories
+from .networks import binary_layers, check_memories, give_memories, memories
 
 
 class _Adam(Optimizer):
@@ -134,12 +133,9 @@ class PulseAdam(_Adam):
                 raise ValueError("The network's layers have no memories; a device is needed")
             give_memories(network, device, seed, start=start)
         self.memories: list[Memory] = [layer.memory for layer in layers]
+        if device is not None:
+            check_memories(network, device, seed)
         for index, memory in enumerate(self.memories):
-            if device is not None and (device, mix(seed, index)) != (memory.device, memory.seed):
-                raise ValueError(
-                    f"Layer {index} is on other devices already: {memory.device}, seed "
-                    f"{memory.seed}; leave device and seed out to train these"
-                )
             _check_weights(index, memory.weights())
         weights = [layer.latent for layer in layers]
         groups = [

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Learning tasks one after the other, resumable after every epoch, or every few."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from ..checkpoint import load_checkpoint, save_checkpoint
 from ..generators import mix
 from ..layers import ScoreHead
 from .consolidation import Consolidation
-from .tasks import Task
+from .tasks import Task, digest
 
 CHECKPOINT = "learning.pt"
 _LEAST = {"epochs": 1, "batch": 2, "seed": 0, "halve_every": 0, "test_every": 1}
@@ -161,7 +160,7 @@ class _Run:
         return {
             "protocol": repr(self.protocol),
             "tasks": " ".join(each.digest() for each in self.tasks),
-            "network": f"{self.network!r} {_digest(self.network)}",
+            "network": f"{self.network!r} {digest(self.network.state_dict().values())}",
             "optimizer": _description(self.optimizer),
             "consolidation": repr(self.consolidation),
             "identity": extra,
@@ -270,14 +269,6 @@ def _norm_state(network: nn.Module) -> dict[str, Tensor]:
         for key, value in module.state_dict().items()
         if key != "latent"
     }
-
-
-def _digest(network: nn.Module) -> str:
-    """Of all parameters and buffers, states of random generators included."""
-    made = hashlib.sha256()
-    for value in network.state_dict().values():
-        made.update(value.detach().contiguous().numpy().data)
-    return made.hexdigest()
 
 
 def _description(optimizer: Optimizer) -> str:

@@ -2,7 +2,7 @@
 """Tasks to learn one after the other, and streams of pieces of one task."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,12 +25,17 @@ class Task:
 
     def digest(self) -> str:
         """SHA-256 of all images and labels, in hexadecimal."""
-        sha = hashlib.sha256()
         parts = (self.train_images, self.train_labels, self.test_images, self.test_labels)
-        for values in parts:
-            sha.update(f"{values.dtype}{tuple(values.shape)}".encode())
-            sha.update(np.ascontiguousarray(values.numpy()).tobytes())
-        return sha.hexdigest()
+        return digest(parts)
+
+
+def digest(parts: Iterable[Tensor]) -> str:
+    """SHA-256 of tensors with their types and shapes, in hexadecimal."""
+    sha = hashlib.sha256()
+    for values in parts:
+        sha.update(f"{values.dtype}{tuple(values.shape)}".encode())
+        sha.update(np.ascontiguousarray(values.numpy()).tobytes())
+    return sha.hexdigest()
 
 
 def task(data: Dataset) -> Task:

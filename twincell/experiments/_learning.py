@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..model.data import Dataset
 
 CONFIDENCE = 0.95  # of intervals over three to ten trainings: those of 99 % are twice as wide
+FRACTION, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # where such a number lies
 CHECKPOINT_EVERY = 5  # epochs: that of 3,000 neurons with their devices has 220 MB
 RESULT = "result.json"
 NETWORK = "network.safetensors"
@@ -175,9 +176,6 @@ def binary_network(data: "Dataset", hidden: Sequence[int], seed: int) -> "nn.Seq
     pixels = Pixels(data.bits, 0.0, 1.0)
     with seeded(seed):
         return mlp(int(np.prod(data.shape)), tuple(hidden), data.classes, pixels, init=0.05)
-
-
-FRACTION, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # where such a number lies
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float]:

@@ -5,7 +5,7 @@ After "Model of the Weak Reset Process in HfOx Resistive Memory for Deep Learnin
 Transactions on Electron Devices (2021, arXiv 2107.06064).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -217,7 +217,7 @@ def _cost(found: Results, name: str) -> Difference:
 
 def _own(devices: Sequence[str]) -> str:
     """What is done with a device of the user's, whose rows are given."""
-    off = [row.removeprefix(f"{WITHOUT}-") for row in devices if row.startswith(f"{WITHOUT}-")]
+    off = _named(devices, WITHOUT)
     alone = " each is also there alone, with all others off;" * (LINEAR in devices)
     linear = "; in a linear device pulses never do less, and it is ideal otherwise"
     return (
@@ -227,9 +227,9 @@ def _own(devices: Sequence[str]) -> str:
     )
 
 
-def _named(found: Results, kind: str) -> list[str]:
-    """The imperfections that the devices of a kind, WITHOUT or ONLY, were trained for."""
-    return [row.removeprefix(f"{kind}-") for row in found if row.startswith(f"{kind}-")]
+def _named(devices: Iterable[str], kind: str) -> list[str]:
+    """The imperfections that devices of a kind, WITHOUT or ONLY, are there for."""
+    return [row.removeprefix(f"{kind}-") for row in devices if row.startswith(f"{kind}-")]
 
 
 def _findings(found: Results, source: str) -> list[Finding]:
@@ -338,8 +338,8 @@ def _plot(found: Results):
 def _plot_pulses(found: Results):
     figure, axes = plot("Pulses of a device, its random start included", "pulses, from",
                         "share of devices, %")  # fmt: skip
-    switched_off = [row for row in found if row.startswith(f"{WITHOUT}-")]
-    chosen = (FULL_MODEL, *switched_off[:1], IDEAL)
+    first = [f"{WITHOUT}-{name}" for name in _named(found, WITHOUT)[:1]]
+    chosen = (FULL_MODEL, *first, IDEAL)
     layers = {row: [each for run in found[row] for each in run["pulses"]["layers"]]
               for row in chosen}  # fmt: skip
     edges = max((each["edges"] for kept in layers.values() for each in kept), key=len)
