@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 
+from .contents import packed
 from .signature import ArraySignature
 
 
@@ -27,13 +28,9 @@ class DigitalArray(wiring.Component):
     latency = 1
 
     def __init__(self, sign: np.ndarray, active: np.ndarray | None = None):
-        sign = np.asarray(sign, dtype=np.uint8)
-        if sign.ndim != 2 or (active is not None and np.shape(active) != sign.shape):
-            shapes = [np.shape(bits) for bits in (sign, active) if bits is not None]
-            raise ValueError(f"Contents must be bits (rows, columns), not {shapes}")
-        self.contents = sign if active is None else np.hstack([sign, np.asarray(active, np.uint8)])
+        self.contents = packed(sign, active)
         self.ternary = active is not None
-        super().__init__(ArraySignature(*sign.shape, stored=not self.ternary))
+        super().__init__(ArraySignature(*np.shape(sign), stored=not self.ternary))
 
     def elaborate(self, platform):
         m = Module()

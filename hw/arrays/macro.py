@@ -13,6 +13,7 @@ from ...model import nodes
 from ...model.errors import ErrorMap
 from ...model.generators import Registers, gap_table
 from ..layer_plan import LayerPlan
+from .contents import packed
 from .macro_control import MacroControl
 from .macro_members import control_members
 from .macro_timing import Timing
@@ -98,13 +99,9 @@ class MacroArray(wiring.Component):
         program_errors: ProgramErrors | None = None,
         macro: Callable[[int, int, dict], wiring.Component] = BlackBox,
     ):
-        sign = np.asarray(sign, dtype=np.uint8)
-        if sign.ndim != 2 or (active is not None and np.shape(active) != sign.shape):
-            shapes = [np.shape(bits) for bits in (sign, active) if bits is not None]
-            raise ValueError(f"Contents must be bits (rows, columns), not {shapes}")
-        rows, columns = sign.shape
+        self.contents = packed(sign, active)
+        rows, columns = np.shape(sign)
         self.ternary = active is not None
-        self.contents = sign if active is None else np.hstack([sign, np.asarray(active, np.uint8)])
         self.name = name
         self.read_errors = read_errors or ReadErrors()
         self.program_errors = program_errors or ProgramErrors()

@@ -8,6 +8,8 @@ from amaranth.sim import Simulator
 
 from tests.support.simulate import PAUSES, play
 from twincell.hw.arrays.digital import DigitalArray
+from twincell.hw.arrays.emulated import EmulatedArray
+from twincell.hw.arrays.macro import MacroArray
 from twincell.hw.arrays.signature import ArraySignature
 
 
@@ -105,3 +107,14 @@ def test_bad_parameters():
     message = "Contents must be bits (rows, columns), not [(2, 3), (3, 2)]"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         DigitalArray(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize(
+    "make", [DigitalArray, MacroArray, lambda *bits: EmulatedArray(*bits, reads=1)]
+)
+def test_weights_are_no_bits(make):
+    """-1 and +1 would all be stored as +1."""
+    for name, *contents in (("sign", [[-1, 1]]), ("active", [[0, 1]], [[1, 2]])):
+        with pytest.raises(ValueError, match=f"^{name} holds values other than 0 and 1$"):
+            make(*map(np.array, contents))
+    assert make(np.array([[False, True]])).contents.tolist() == [[0, 1]]
