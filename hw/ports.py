@@ -20,14 +20,16 @@ def describe(signature: wiring.Signature) -> tuple[dict, dict]:
     """The streams and the other ports of a component's signature, keyed by their names.
 
     The names are those that the Verilog shows: members of nested interfaces and the elements of
-    arrays of interfaces are joined by two underscores.
+    arrays of interfaces are joined by two underscores. What has no bits is no port; the payload of
+    a stream of such is ``None``.
     """
     streams, ports = {}, {}
     for name, member in _members(signature):
         direction = "in" if member.flow is wiring.In else "out"
         if member.is_port:
             shape = Shape.cast(member.shape)
-            ports[name] = {"direction": direction, "width": shape.width, "signed": shape.signed}
+            if shape.width:
+                ports[name] = {"direction": direction, "width": shape.width, "signed": shape.signed}
         else:
             streams[name] = {"direction": direction, **_stream(name, member.signature)}
     return streams, ports
@@ -52,7 +54,7 @@ def _plain(signature):
 def _stream(name: str, signature: stream.Signature) -> dict:
     shape = signature.members["payload"].shape
     return {
-        "payload": f"{name}__payload",
+        "payload": f"{name}__payload" if Shape.cast(shape).width else None,
         "valid": None if signature.always_valid else f"{name}__valid",
         "ready": None if signature.always_ready else f"{name}__ready",
         "width": Shape.cast(shape).width,

@@ -30,7 +30,8 @@ from .ports import FORMAT, VERSION, describe
 PORTS_FILE = "ports.json"
 WEIGHTS = ("files", "inline")
 Ports = Mapping[str, tuple[Value, PortDirection]]
-# Names that a top may give its clock and its reset; the wrapped ones follow AXI.
+# Names of a top's clock and reset: those that it gets, or members of its own that follow AXI.
+OWN = {"clk": "clock", "rst": "reset"}
 CLOCKS = ("clk", "aclk")
 RESETS = ("rst", "areset", "aresetn")
 
@@ -96,7 +97,8 @@ def emit(
 
     Parameters
     ----------
-    component : the top; its clock domain is ``sync``, so its clock is ``clk`` and its reset ``rst``
+    component : the top; its clock domain is ``sync``, so its clock is ``clk`` and its reset
+        ``rst``, unless it has a domain inside and members ``aclk`` and ``areset`` or ``aresetn``
     directory : created when missing; files of the same names are replaced, each atomically, and
         ``ports.json`` last. A failed run changes nothing.
     name : letters, digits, ``-`` and ``_``; the top module's name is this with ``_`` for ``-``, and
@@ -108,8 +110,8 @@ def emit(
     Raises
     ------
     ValueError
-        When ``name`` does not make an identifier, ``weights`` is unknown, or ``about`` is not plain
-        data.
+        When ``name`` does not make an identifier, ``weights`` is unknown, ``about`` is not plain
+        data, or a member is called ``clk`` or ``rst``.
     EmissionError
         When Yosys fails.
     """
@@ -179,14 +181,19 @@ def _replace(directory: Path, made: Mapping[str, bytes], ports: bytes) -> None:
 
 
 def to_rtlil(component: wiring.Component, top: str, pins: Ports | None = None) -> str:
-    """RTLIL without source locations; constant ready and valid lines are not ports. ``pins`` are
-    further ports, of what the component has inside."""
+    """RTLIL without source locations; constant ready and valid lines are no ports, nor is what has
+    no bits. ``pins`` are further ports, of what the component has inside.
+
+    Raises ``ValueError`` for a member with the name of the clock or the reset, which every top has.
+    """
     ports = dict(pins or {})
     for path, member, value in component.signature.flatten(component):
-        signal = Value.cast(value)
-        if not isinstance(signal, Const):
+        signal, name = Value.cast(value), "__".join(map(str, path))
+        if name in OWN:
+            raise ValueError(f"No member of a top can be called {name!r}: that is its {OWN[name]}")
+        if not isinstance(signal, Const) and len(signal):
             flow = PortDirection.Input if member.flow is wiring.In else PortDirection.Output
-            ports["__".join(map(str, path))] = (signal, flow)
+            ports[name] = (signal, flow)
     return naming.convert(component, top, ports)
 
 

@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from tests.support.tally import Tally
 from twincell.hw import memories, verilog
+from twincell.hw.equivalence import prove
 from twincell.hw.ports import describe
 from twincell.hw.verilog import EmissionError, emit
 
@@ -249,6 +250,46 @@ def test_every_kind_of_member(tmp_path):
         "level": {"direction": "in", "width": 4, "signed": True},
         "busy": {"direction": "out", "width": 1, "signed": False},
     }
+
+
+class Nothing(wiring.Component):
+    """Members without bits beside one that has some."""
+
+    empty: In(0)
+    i: In(stream.Signature(0))
+    q: Out(1)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += self.q.eq(self.i.valid & (self.empty == 0))
+        return m
+
+
+def test_what_has_no_bits_is_no_port(tmp_path):
+    made = emit(Nothing(), tmp_path, name="nothing")
+    ports = json.loads(made.ports.read_text())
+    assert list(ports["ports"]) == ["q"]
+    assert (ports["streams"]["i"]["payload"], ports["streams"]["i"]["width"]) == (None, 0)
+    heading = re.search(r"^module nothing\((.*?)\);", made.verilog.read_text(), re.MULTILINE)
+    assert set(heading[1].split(", ")) == {"clk", "rst", "q", "i__valid", "i__ready"}
+    assert prove(made).modules == 1
+
+
+@pytest.mark.parametrize(("name", "what"), [("clk", "clock"), ("rst", "reset")])
+def test_the_clock_is_no_member(tmp_path, name, what):
+    class Clashing(wiring.Component):
+        def __init__(self):
+            super().__init__({name: In(8), "q": Out(8)})
+
+        def elaborate(self, platform):
+            m = Module()
+            m.d.sync += self.q.eq(getattr(self, name))
+            return m
+
+    message = f"No member of a top can be called '{name}': that is its {what}"
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        emit(Clashing(), tmp_path / "out", name="clashing")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bare_payload_is_one_field():
