@@ -2,8 +2,8 @@
 """Run-time loading of weights and thresholds: which memories a network has, and lines for them.
 
 A *target* is one memory: the word lines of an array, the constants that a layer adds to its sums,
-or the settings of an emulated array's read errors. A *line* is one of its rows, as 32-bit words,
-the lowest bits first.
+the settings of an emulated array's read errors, or those of presentations. A *line* is one of its
+rows, as 32-bit words, the lowest bits first.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Target:
     Parameters
     ----------
     name : of the component, and what it holds
-    kind : ``word lines``, ``constants`` or ``read errors``
+    kind : ``word lines``, ``constants``, ``read errors`` or ``presentations``
     rows, bits : of the memory
     lowest, highest : of an element; 0 and 1 for the bits of a word line
     width : bits of one element of the row

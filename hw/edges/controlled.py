@@ -21,7 +21,9 @@ EVENTS = ("held", "begun", "short", "long")
 class Controlled(wiring.Component):
     """A network behind a register bank; images and scores pass without a further cycle.
 
-    Reset, and the soft reset of the bank, drop the images inside. Memories keep what was loaded.
+    Reset, and the soft reset of the bank, drop the images inside and set the arrays' counters to 0.
+    Word lines, constants and programmings stay as they were loaded; read errors and presentations
+    return to what was built.
 
     Parameters
     ----------

@@ -65,7 +65,13 @@ def network_registers(
                 stored,
                 "Resets and holds the network",
                 (
-                    Field("SOFT_RESET", 0, 1, "drop all images inside; memories stay", pulse=True),
+                    Field(
+                        "SOFT_RESET",
+                        0,
+                        1,
+                        "reset the network; weights and constants stay",
+                        pulse=True,
+                    ),
                     Field("CLEAR", 1, 1, "set all counters to 0", pulse=True),
                     Field("HOLD", 2, 1, "let no further image in"),
                 ),

@@ -3,7 +3,7 @@
 
 from dataclasses import asdict, dataclass
 
-from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetInserter, ResetSignal
+from amaranth.hdl import ClockDomain, DomainRenamer, Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -75,7 +75,8 @@ class Wrapper(wiring.Component):
 
     Reset, and the soft reset of the bank, drop the images inside; the next beat begins an image.
     Whoever resets in the middle of a packet restarts its source too, or its rest is taken for an
-    image and completed. Memories keep what was loaded.
+    image and completed. Word lines and constants stay as they were loaded; read errors and
+    presentations return to what was built.
 
     Parameters
     ----------
@@ -122,11 +123,12 @@ class Wrapper(wiring.Component):
     def elaborate(self, platform):
         # s_axis -> images -> controlled network -> scores -> m_axis, and front -> its bank
         m = Module()
-        m.domains.sync = ClockDomain()
+        m.domains.edge = domain = ClockDomain(local=True)
+        domain.clk, domain.rst = Signal(name="clk"), Signal(name="rst")
         reset = getattr(self, self.edge.reset_name)
         m.d.comb += [
-            ClockSignal().eq(self.aclk),
-            ResetSignal().eq(~reset if self.edge.reset == "low" else reset),
+            domain.clk.eq(self.aclk),
+            domain.rst.eq(~reset if self.edge.reset == "low" else reset),
         ]
         m.submodules.controlled = controlled = self.controlled
         self.images = images = ImageIn(self.layout)
@@ -142,7 +144,7 @@ class Wrapper(wiring.Component):
             *(getattr(controlled, each).eq(getattr(images, each)) for each in EVENTS),
         ]
         self._pins(m)
-        return m
+        return DomainRenamer("edge")(m)  # not `sync`, which a design around it has
 
     def _pins(self, m: Module) -> None:
         """The flat ports of the top."""

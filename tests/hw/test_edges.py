@@ -10,11 +10,14 @@ import sys
 
 import numpy as np
 import pytest
-from amaranth.hdl import signed
+from amaranth.hdl import Cat, ClockSignal, Module, ResetSignal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.sim import Simulator
 
 from tests.support import edges as support
 from twincell import api
+from twincell.hw import verilog
 from twincell.hw.edges import companions
 from twincell.hw.edges.bank import Bank
 from twincell.hw.edges.build import build
@@ -381,6 +384,37 @@ def test_bytes_depend_on_nothing_else(tmp_path):
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert "ACTIVE_HIGH" in (tmp_path / "one" / "random.tcl").read_text()
+
+
+def test_a_wrapper_is_a_part_like_any_other(tmp_path):
+    """Its clock domain is its own: a design around it has one of the same name."""
+
+    class Design(wiring.Component):
+        ask: In(1)
+        answers: Out(2)
+        count: Out(8)
+
+        def elaborate(self, platform):
+            m = Module()
+            for name, answer in zip(("left", "right"), self.answers, strict=True):
+                graph, made = planned()
+                m.submodules[name] = wrapper = Wrapper(
+                    Network(graph, made, loadable=True), Edge("wishbone", "high")
+                )
+                m.d.comb += [
+                    wrapper.aclk.eq(ClockSignal()),
+                    wrapper.areset.eq(ResetSignal()),
+                    Cat(wrapper.wb_cyc_i, wrapper.wb_stb_i).eq(self.ask.replicate(2)),
+                    answer.eq(wrapper.wb_ack_o),
+                ]
+            m.d.sync += self.count.eq(self.count + 1)
+            return m
+
+    emitted = verilog.emit(Design(), tmp_path, name="design")
+    ports = json.loads(emitted.ports.read_text())
+    assert (ports["clock"], ports["reset"]) == ("clk", "rst")
+    top = emitted.verilog.read_text().partition("endmodule")[0]
+    assert "always @(posedge clk)" in top and top.count(".aclk(clk)") == 2
 
 
 def test_unknown_edges_are_refused(tmp_path):
