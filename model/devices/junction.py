@@ -14,6 +14,7 @@ from . import fokker_planck
 from .knobs import Knobs, knob, within
 
 GYROMAGNETIC = 1.76085963e11  # rad / s / T, of the electron
+ROOM = 300.0  # K, where a junction's stability is given
 MODELS = ("corrected", "butler", "fokker-planck", "thermal")
 OVERDRIVES = {  # in units of Ic0, where each model is meant to hold
     "corrected": (1.5, 10.0),
@@ -27,7 +28,7 @@ def butler_prefactor(overdrive: float) -> float:
     """``pi^2 / 4``: growth stays linear up to th = pi/2 (Butler et al., IEEE Trans. Magn.
     48, 4684, 2012).
 
-    Conservative: over-estimates the error rate by 1.6 at i = 2 and by 3 to 5 at i = 1.5.
+    Conservative: over-estimates the error rate, see docs/devices.md.
     """
     return math.pi**2 / 4
 
@@ -51,11 +52,12 @@ def exponent(overdrive: float, tau: np.ndarray, stability: float) -> np.ndarray:
 class Junction(Knobs):
     """Material parameters of a junction and its two resistances.
 
-    The critical current and the time constant follow from them; the reference values in
-    ``docs/devices.md`` are a 50 nm class device.
+    The critical current and the time constant follow from them. The barrier and the anisotropy are
+    taken not to depend on temperature [own]: heat lowers Delta, so that writes fail more rarely and
+    states are lost sooner.
     """
 
-    stability: float = knob(20.0, 120.0, "", 60.0)  # Delta, barrier over kT
+    stability: float = knob(20.0, 120.0, "", 60.0)  # barrier over kT at 300 K
     damping: float = knob(1e-3, 0.1, "", 0.01)
     anisotropy_field: float = knob(0.01, 2.0, "T", 0.3)  # mu0 Hk
     efficiency: float = knob(0.05, 1.0, "", 0.6)  # of spin torque
@@ -66,9 +68,14 @@ class Junction(Knobs):
     barrier_exponent: float = knob(1.0, 2.0, "", 2.0)  # below Ic0; compact models take 1
 
     @property
+    def thermal_stability(self) -> float:
+        """Delta, the barrier over kT at the junction's temperature."""
+        return self.stability * (ROOM / self.temperature)
+
+    @property
     def critical_current(self) -> float:
         """Ic0 in A: ``4 alpha e kB T Delta / (nu hbar)``."""
-        energy = constants.k * self.temperature * self.stability
+        energy = constants.k * ROOM * self.stability
         return 4 * self.damping * constants.e * energy / (self.efficiency * constants.hbar)
 
     @property
@@ -99,10 +106,10 @@ class Junction(Knobs):
         tau = width / self.time_constant
         if model == "fokker-planck":
             times, where = np.unique(tau, return_inverse=True)
-            rates = fokker_planck.write_error_rates(i, times, self.stability)
+            rates = fokker_planck.write_error_rates(i, times, self.thermal_stability)
             return rates[where].reshape(width.shape)
         prefactor = corrected_prefactor if model == "corrected" else butler_prefactor
-        return -np.expm1(-prefactor(i) * exponent(i, tau, self.stability))
+        return -np.expm1(-prefactor(i) * exponent(i, tau, self.thermal_stability))
 
     def overdrive(self, current: float, model: str = "corrected") -> float:
         """``current`` in units of Ic0; raises ``ValueError`` outside the model's range."""
@@ -117,7 +124,9 @@ class Junction(Knobs):
         """Pulse width in s at which the corrected closed form gives ``error_rate``."""
         i = self.overdrive(current)
         within("error_rate", error_rate, 1e-15, 0.5, "")
-        growth = corrected_prefactor(i) * self.stability * (i - 1) / -math.log1p(-error_rate)
+        growth = (
+            corrected_prefactor(i) * self.thermal_stability * (i - 1) / -math.log1p(-error_rate)
+        )
         return self.time_constant * math.log((growth + 1) / i) / (2 * (i - 1))
 
     def write_energy(self, current: float, width: float) -> float:
@@ -137,5 +146,5 @@ class Junction(Knobs):
 
     def _escape_time(self, overdrive: float) -> float:
         """Neel-Brown: ``tau0 exp(Delta (1 - i)^x)``."""
-        barrier = self.stability * (1 - overdrive) ** self.barrier_exponent
+        barrier = self.thermal_stability * (1 - overdrive) ** self.barrier_exponent
         return self.attempt_time * math.exp(barrier)

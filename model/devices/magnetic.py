@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.special import ndtr
 
-from .cell import BINARY, Cell, two_state
+from .cell import BINARY, Cell, sign_change, two_state
 from .junction import Junction, corrected_prefactor, exponent
 from .knobs import Knobs, kinds, knob
 from .resistive import Differential, SingleEnded
@@ -67,7 +67,7 @@ class Write(Knobs):
         """
         i = self.junction.overdrive(self.current)
         tau = self.width / self.junction.time_constant
-        needed = corrected_prefactor(i) * exponent(i, tau, self.junction.stability)
+        needed = corrected_prefactor(i) * exponent(i, tau, self.junction.thermal_stability)
         nominal = -np.expm1(-needed)
         own = np.minimum(nominal * np.exp(rng.normal(0.0, self.spread, shape)), 1.0)
         with np.errstate(divide="ignore"):
@@ -159,7 +159,9 @@ class MagneticDifferential(Magnetic):
         error = (1 - wrong) ** 2 * misread + one + both * (1 - misread)
         return two_state(error, error)
 
-    def _sensed(self, rng, programmed):
+    def margins(self, rng: np.random.Generator, programmed: np.ndarray) -> np.ndarray:
+        """Noise-free margins in ln-resistance, float64, of junctions that are written and drawn one
+        by one; positive is sensed as +1."""
         bl = programmed ^ self.write.sample_errors(rng, programmed.shape)
         blb = (1 - programmed) ^ self.write.sample_errors(rng, programmed.shape)
         law = self.resistance()
@@ -167,11 +169,20 @@ class MagneticDifferential(Magnetic):
             np.where(state == 1, law.hrs.draw(rng, state), law.lrs.draw(rng, state))
             for state in (bl, blb)
         )
-        mismatch = rng.normal(0.0, self.offset, programmed.shape)
-        return (np.log(bl / blb) + mismatch > 0).astype(np.uint8)
+        return np.log(bl / blb) + rng.normal(0.0, self.offset, programmed.shape)
+
+    def _sensed(self, rng, programmed):
+        return (self.margins(rng, programmed) > 0).astype(np.uint8)
 
     def read_error_rate(self) -> float:
-        """Noise of the comparison of opposite states; two junctions to disturb, one of which leaves
-        a coin."""
-        noise, disturb = self.sense().read_error_rate(), self.read_disturb()
+        """Noise of the comparison, of opposite states and of the equal ones of pairs of which one
+        write failed; two junctions to disturb, one of which leaves a coin."""
+        wrong, law = self.write.error_rate(), self.resistance()
+        equal = 2 * wrong * (1 - wrong)
+        spreads = (
+            math.hypot(math.sqrt(2) * state.sigma, self.offset) for state in (law.lrs, law.hrs)
+        )
+        coins = sum(sign_change(0.0, spread, self.noise) for spread in spreads) / 2
+        noise = (1 - equal) * self.sense().read_error_rate() + equal * coins
+        disturb = self.read_disturb()
         return noise + disturb - 2 * noise * disturb

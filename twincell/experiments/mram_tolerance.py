@@ -63,7 +63,7 @@ def width(error_rate: float, current: float = WRITE_CURRENT) -> float:
 def saving(i: float, prefactor: Callable[[float], float] = corrected_prefactor) -> float:
     """Energy of a write at STRICT over one at WEAK at ``i`` times the critical current: the ratio
     of the widths, of which ``WER = 1 - exp(-K Delta (i - 1) / (i exp(2 (i - 1) t) - 1))``."""
-    growth = prefactor(i) * JUNCTION.stability * (i - 1)
+    growth = prefactor(i) * JUNCTION.thermal_stability * (i - 1)
     strict, weak = (math.log((growth / -math.log1p(-rate) + 1) / i) for rate in (STRICT, WEAK))
     return strict / weak
 

@@ -255,11 +255,12 @@ def test_two_junctions_do_not_save_write_errors():
 
 def test_read_errors_of_junctions_are_noise_or_disturb():
     write = Write(Junction(), 50e-6, Junction().width_for(50e-6, 1e-3))
+    right = replace(write, switching=0.0)
     current = 0.8 * Junction().critical_current
     for kind in (MagneticSingleEnded, MagneticDifferential):
         assert kind(write).read_error_rate() < 1e-20
         disturbed = kind(write, read_current=current, read_time=10e-9)
-        noisy = kind(write, offset=0.5, noise=0.5)
+        noisy = kind(right, offset=0.5, noise=0.5)
         assert disturbed.read_error_rate() == pytest.approx(
             Junction().read_disturb(current, 10e-9), rel=1e-9
         )
@@ -267,6 +268,18 @@ def test_read_errors_of_junctions_are_noise_or_disturb():
         both = replace(noisy, read_current=current, read_time=10e-9).read_error_rate()
         p, q = disturbed.read_error_rate(), noisy.read_error_rate()
         assert both == pytest.approx(p * (1 - q) + q * (1 - p), rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1, 0.4])
+def test_noise_turns_pairs_of_equal_states(noise):
+    """A pair of which one write failed has hardly a margin."""
+    write = Write(Junction(), 50e-6, Junction().width_for(50e-6, 2e-2), spread=0.5)
+    cell = MagneticDifferential(write, resistance_sigma=0.08, offset=0.03, noise=noise)
+    rng = np.random.default_rng(7)
+    margins = cell.margins(rng, rng.integers(0, 2, 400_000))
+    turned = (margins > 0) != (margins + rng.normal(0.0, noise, margins.shape) > 0)
+    _agree([cell.read_error_rate()], [turned.sum()], len(turned))
+    assert cell.read_error_rate() > 10 * cell.sense().read_error_rate() or noise > 0.3
 
 
 def test_random_former_contents_halve_write_errors():

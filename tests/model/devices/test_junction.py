@@ -28,6 +28,23 @@ def test_the_solver_at_the_reference_points(i, times, expected):
     assert _rates(i, times, "fokker-planck") == pytest.approx(expected, rel=0.05, abs=0)
 
 
+def test_closed_forms_over_the_solver_are_those_of_the_page():
+    """docs/devices.md: Delta 60, nominal rates of the corrected form from 1e-1 to 1e-5."""
+    page = {
+        2.0: {"corrected": (1.02, 1.10), "butler": (1.54, 1.71)},
+        1.5: {"corrected": (1.06, 1.63), "butler": (2.54, 4.22)},
+    }
+    junction = Junction()
+    for i, forms in page.items():
+        rates = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+        widths = [junction.width_for(i * junction.critical_current, rate) for rate in rates]
+        times = [width / junction.time_constant for width in widths]
+        solved = _rates(i, times, "fokker-planck")
+        for form, limits in forms.items():
+            ratios = _rates(i, times, form) / solved
+            assert (ratios.min(), ratios.max()) == pytest.approx(limits, abs=0.01)
+
+
 @pytest.mark.parametrize("i, factor", [(2.0, 1.15), (1.5, 1.5)])
 def test_the_corrected_form_is_near_the_solver(i, factor):
     times = next(times for each, times, _ in REFERENCE if each == i)
@@ -128,6 +145,19 @@ def test_thermal_regime_retention_and_read_disturb():
     assert compact.read_disturb(half, 1e-8) < junction.read_disturb(half, 1e-8)
     disturbs = [junction.read_disturb(x * junction.critical_current, 1e-8) for x in (0, 0.3, 0.8)]
     assert disturbs == sorted(disturbs)
+
+
+def test_heat_eases_writes_and_shortens_retention():
+    cold, room, hot = (Junction(stability=54, temperature=kelvin) for kelvin in (250, 300, 350))
+    assert cold.critical_current == room.critical_current == hot.critical_current
+    assert hot.thermal_stability == pytest.approx(54 * 300 / 350)
+    current, width = 2 * room.critical_current, room.width_for(2 * room.critical_current, 1e-3)
+    writes = [float(each.write_error_rate(current, width)) for each in (hot, room, cold)]
+    losses = [each.retention_error(YEARS_10) for each in (cold, room, hot)]
+    assert writes == sorted(writes) and writes[0] < writes[-1]
+    # ln of the escape time is linear in 1 / T.
+    assert losses[2] / losses[1] == pytest.approx(math.exp(54 - 54 * 300 / 350), rel=1e-2, abs=0)
+    assert losses == sorted(losses)
 
 
 def test_shapes():
