@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: Least and most of the options that are rates; each may be 0.
 RATES = {"ber": (0.0, MOST_RATE), "transient": (LEAST_READ_RATE, MOST_RATE), "stuck": (0.0, 1.0)}
+MOST_SEED = (1 << 64) - 1
 DRAWN = ("ber", "transient", "device", "stuck")  # what errors are drawn from
 
 
@@ -36,8 +37,8 @@ class Injection:
     file : errors that were saved; nothing else goes with it
     seed : of the errors, 0 to ``2^64 - 1``
 
-    Raises ``UsageError`` for rates out of range, for what is no device, and for what does not go
-    together.
+    Raises ``UsageError`` for rates and seeds out of range, for what is no device, and for what does
+    not go together.
     """
 
     ber: float | None = None
@@ -57,6 +58,8 @@ class Injection:
             check_rate(name, getattr(self, name) or 0)
         if self.device is not None:
             device_cell(self.device)
+        if not 0 <= self.seed <= MOST_SEED:
+            raise UsageError(f"--seed is 0 to {MOST_SEED}, not {self.seed}")
 
     def errors(self, graph: Graph) -> ErrorMap | None:
         """The errors of one programming of ``graph``, ``None`` when nothing is injected.
@@ -132,8 +135,16 @@ def check_states(name: str, cell: "Cell", graph: Graph) -> None:
 
 
 def read_rate(cell: "Cell") -> float:
-    """A cell's rate of read errors, 0 when below what the generator of read errors can do."""
+    """A cell's rate of read errors, 0 when below what the generator of read errors can do.
+
+    Raises ``UsageError`` when it is above: read disturb can be.
+    """
     rate = float(cell.read_error_rate())
+    if rate > MOST_RATE:
+        raise UsageError(
+            f"A read of this cell errs at a rate of {rate:g}, more than {MOST_RATE:g}: lower its "
+            "noise, or the current or time of a read"
+        )
     return rate if rate >= LEAST_READ_RATE else 0.0
 
 

@@ -229,7 +229,9 @@ def verification_table(result: Verification) -> RenderableType:
         "images": f"{result.images:,} ({result.data})",
         "scores compared": f"{result.scores:,}",
         "mismatching scores": f"{result.mismatches:,}",
-        "accuracy": "-" if result.accuracy is None else f"{result.accuracy:.2%}",
+        "accuracy": "- (--dataset has labels)"
+        if result.accuracy is None
+        else f"{result.accuracy:.2%}",
         "cycles per image": _number(result.cycles_per_image),
         "planned": f"{result.planned_cycles_per_image:,}",
         "lanes": f"{result.lanes:,}",

@@ -186,6 +186,7 @@ OPTIONS = [
     (("verify", "NET", "--images", 0), "at least 1, not 0"),
     (("verify", "NET", "--images", -3), "at least 1, not -3"),
     (("verify", "NET", "--seed", -1), "Invalid value for '--seed'"),
+    (("verify", "NET", "--ber", "0.1", "--seed", 1 << 64), f"--seed is 0 to {(1 << 64) - 1}, not"),
     (("verify", "NET", "--simulator", "magic"), "not 'magic'"),
     (("verify", "NET", "--pauses", "long"), "not 'long'"),
     (("verify", "NET", "--dataset", "cats"), "'cats' is not a data set"),

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,6 +18,7 @@ from twincell import api
 from twincell.hw.plan import Budget
 from twincell.model import integer, store
 from twincell.model.data import load
+from twincell.model.devices import codec
 from twincell.model.devices.presets import preset
 from twincell.model.errors import ErrorMap
 from twincell.model.planes import FixedPoint, Stochastic
@@ -190,6 +192,17 @@ def test_devices(net, tmp_path):
     fresh, worn = found.points[1:]
     assert fresh.point.ber == cell.error_rate() < worn.point.ber
     assert "cycles" in (tmp_path / "knob" / "sweep.svg").read_text()
+    path = "resistance.cycles", (1e9,)  # as `twincell devices show` prints it
+    assert points(device=("rram-weak",), knob=path)[1].ber == worn.point.ber
+
+
+def test_a_cell_that_reading_destroys_is_refused(tmp_path):
+    cell = preset("stt-mram").cell
+    current = 0.98 * cell.write.junction.critical_current
+    codec.save(replace(cell, read_current=current, read_time=1e-7), tmp_path / "hot.json")
+    message = "A read of this cell errs at a rate of 1, more than 0.5: lower its noise"
+    with pytest.raises(api.UsageError, match=f"^{message}"):
+        points(device=(str(tmp_path / "hot.json"),))
 
 
 def _identity(folder):

@@ -117,10 +117,13 @@ def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
         raise UsageError(f"--knob {name} has no values")
     cell = device_cell(device)
     knobs = {path[-1]: path for path in _knobs(cell)}
-    if name not in knobs:
+    path = knobs.get(name) or next(
+        (each for each in knobs.values() if ".".join(each) == name), None
+    )
+    if path is None:
         raise UsageError(f"{device} has no knob {name!r}, but {', '.join(knobs)}")
     try:
-        return [_point(_set(cell, knobs[name], value), device, value) for value in values]
+        return [_point(_set(cell, path, value), device, value) for value in values]
     except ValueError as error:
         raise UsageError(str(error)) from None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..hw.plan import Budget, plan
+from ..injection import MOST_SEED
 from ..model import store
 from ..model.graph import Graph
 from ..model.reads import ReadOrder
@@ -186,7 +187,7 @@ def _check_numbers(maps: int, workers: int | None, dask: str | None, seed: int) 
         _range("--workers", workers, 1 << 10)
         if dask is not None:
             raise UsageError("A Dask cluster has its own workers; leave out --workers")
-    _range("--seed", seed, (1 << 64) - 1, 0)
+    _range("--seed", seed, MOST_SEED, 0)
 
 
 def _fill(ledger: Ledger, job: Job, tasks: list[Task], crew: Crew, report: Progress) -> int:
