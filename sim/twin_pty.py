@@ -20,7 +20,8 @@ class TwinPty:
     """Serves a twin at a pseudo-terminal, ``path``, in a thread, until it is closed.
 
     The clock runs while bytes travel and for a second afterwards; then the board sleeps until the
-    next byte comes. Nothing is lost by that, as a board says nothing unasked.
+    next byte comes. Nothing is lost by that, as a board says nothing unasked; and what a program
+    has not yet read is handed over whenever it reads.
 
     Parameters
     ----------
@@ -64,7 +65,9 @@ class TwinPty:
         waiting, until = b"", 0.0
         while True:
             awake = time.monotonic() < until
-            ready, _, _ = select.select([self._ours, self._ended], [], [], 0 if awake else None)
+            unread = [self._ours] if waiting else []  # wakes when the program has made room
+            watched = [self._ours, self._ended]
+            ready, _, _ = select.select(watched, unread, [], 0 if awake else None)
             if self._ended in ready:
                 return
             if self._ours in ready:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from ...hw.arrays import settings
+from ...hw.arrays.gaps import DIGITS
 from ...hw.edges.registers import MAGIC
 from ...hw.layer_plan import Arrangement, LayerPlan
 from ...hw.loading import Target
@@ -20,7 +21,7 @@ from ...model.stochastic import start_register
 from ..description import Description, EmulatedAt
 from .session import LinkError, Session
 
-POLLS = 100_000  # of a state that should change soon
+STANDSTILL = 10.0  # seconds, besides those of the images inside, in which nothing changes
 _NO_ERRORS = (1 << 31, 1 << 31, 1 << 31)  # registers of a generator that draws nothing
 
 
@@ -52,6 +53,11 @@ class Board:
         self._rates: dict[int, float] = {}  # whose tables the arrays of these indices have
         self._images: dict[int, bytes] = {}  # by slot
         self.programmed = 0  # lines written
+        # Every layer may hold an image whose reads are wrong in all bits; an error takes a cycle
+        # for each digit of the gap before it.
+        slowest = max(pace.cycles_per_image for pace in about.paces)
+        slowest *= 1 + DIGITS * max((e.bits_per_read for e in about.emulated), default=0)
+        self._patience = STANDSTILL + len(about.reads) * slowest / about.clock
 
     def connect(self) -> None:
         """Begins a session and makes sure that this is the build.
@@ -186,22 +192,26 @@ class Board:
         return self.about.capacity.slots
 
     def run(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """Runs the images of the first slots: scores (count, classes) and labels, int64."""
+        """Runs the images of the first slots: scores (count, classes) and labels, int64.
+
+        Raises ``LinkError`` when no result comes for longer than the slowest image takes.
+        """
         self.write("RUN_FIRST", 0)
         self.write("RUN_COUNT", count)
         self.pulse("RUN", "START")
         state, size = self.about.register("RUN_STATE"), self.about.results.words
         found: list[int] = []
-        polls = 0
+        end = self._deadline()
         while len(found) < count * size:
+            asked = self._now()
             word = self.session.read(state.offset)[0]
             if state["REFUSED"].of(word):
                 raise LinkError("The board refused to start a run: one is on its way")
             waiting = min(state["WORDS"].of(word), count * size - len(found))
             if waiting:
                 found += self.session.read(self._at("RESULT_DATA"), waiting, step=False)
-            polls = 0 if waiting else polls + 1
-            if polls > POLLS:
+                end = self._deadline()
+            elif asked > end:
                 raise LinkError(f"The run stands still after {len(found) // size} images")
         words = np.array(found, np.uint32).reshape(count, size)
         return self.about.results.decode(words)
@@ -244,10 +254,18 @@ class Board:
 
     def _wait(self, name: str, field: str, value: int) -> None:
         register = self.about.register(name)
-        for _ in range(POLLS):
-            if register[field].of(self.session.read(register.offset)[0]) == value:
-                return
-        raise LinkError(f"{name}.{field} does not become {value}")
+        end, asked = self._deadline(), self._now()
+        while register[field].of(self.session.read(register.offset)[0]) != value:
+            if asked > end:
+                raise LinkError(f"{name}.{field} does not become {value}")
+            asked = self._now()
+
+    def _now(self) -> float:
+        return self.session.transport.now()
+
+    def _deadline(self) -> float:
+        """When what is inside the board must have moved on."""
+        return self._now() + self._patience
 
     def _bits(self, array: EmulatedAt, graph: Graph) -> np.ndarray:
         """The word lines of an array, uint8 (rows, bits)."""

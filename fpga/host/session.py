@@ -13,13 +13,12 @@ from dataclasses import dataclass
 
 from .. import frames
 from ..frames import Answer, FrameError, Opcode, Request, Status
-from .transport import Transport
+from .transport import Stalled, Transport
 
 WINDOW = 8  # writes on their way; a board never falls behind them, as answers are shorter
 TIMEOUT = 0.25  # seconds, besides the bytes' own time: USB adapters hold bytes back for up to 16 ms
 ATTEMPTS = 8
 _BITS = 10  # of a byte on the line
-_NOISE = 4096  # bytes without an answer among them that count as silence
 
 
 class LinkError(RuntimeError):
@@ -27,7 +26,7 @@ class LinkError(RuntimeError):
 
 
 class LinkLost(LinkError):
-    """The board does not answer any more."""
+    """The board does not answer any more, or takes no more bytes."""
 
 
 class BoardReset(LinkLost):
@@ -60,14 +59,15 @@ class Session:
     Parameters
     ----------
     transport : to the board
-    timeout : seconds without an answer, besides the bytes' own time, until requests are repeated
+    timeout : seconds without an answer, besides the bytes' own time, until requests are repeated,
+        by the transport's clock; bytes that are no answer do not prolong it
     attempts : how often, until the board counts as lost
     window : writes on their way, at most
 
-    Every method raises :class:`LinkLost` when the board does not answer, :class:`BoardReset`,
-    :class:`ProtocolError` and :class:`LinkError` for what it answers, :class:`BusError` when it
-    refuses a word, of this request or of a write before it, and ``TransportError``. After any of
-    these only :meth:`begin` makes the session whole again.
+    Every method raises :class:`LinkLost` when the board does not answer or takes no more bytes,
+    :class:`BoardReset`, :class:`ProtocolError` and :class:`LinkError` for what it answers,
+    :class:`BusError` when it refuses a word, of this request or of a write before it, and
+    ``TransportError``. After any of these only :meth:`begin` makes the session whole again.
     """
 
     def __init__(
@@ -93,13 +93,14 @@ class Session:
 
         A board that is in the middle of a frame drops it.
         """
-        while self.transport.read(0):  # of a session before this one
-            pass
+        end = self.transport.now() + self.timeout
+        while self.transport.read(0) and self.transport.now() < end:
+            pass  # of a session before this one
         self._open.clear()
         self._line.clear()
         self._begun = True
         self._next = secrets.randbelow(frames.SEQUENCES)
-        self.transport.write(frames.DELIMITER)
+        self._put(frames.DELIMITER)
         return self._read(Opcode.BEGIN, address, count, True)
 
     def read(self, address: int, count: int = 1, *, step: bool = True) -> tuple[int, ...]:
@@ -149,7 +150,10 @@ class Session:
 
     def _put(self, content: bytes) -> None:
         self.statistics.sent += len(content)
-        self.transport.write(content)
+        try:
+            self.transport.write(content)
+        except Stalled as error:
+            raise self._broken(LinkLost(str(error))) from None
 
     def _settle(self, most: int) -> None:
         """Waits until no more than ``most`` requests are open; repeats them when need be."""
@@ -183,23 +187,23 @@ class Session:
         self._put(frames.DELIMITER + b"".join(encoded for _, encoded in self._open))
 
     def _listen(self, timeout: float) -> bool:
-        """Takes answers until one closes a request; false when none came within ``timeout``."""
-        heard, useless = self.transport.read(timeout), 0
-        while heard:
+        """Takes answers until one is of use; false when none was within ``timeout`` seconds,
+        whatever else has come."""
+        end = self.transport.now() + timeout
+        while (left := end - self.transport.now()) > 0:
+            heard = self.transport.read(left)
+            if not heard:
+                break
             self.statistics.received += len(heard)
             self._line += heard
             *packets, rest = self._line.split(frames.DELIMITER)
             self._line = bytearray(rest)
             if sum(self._take(bytes(packet)) for packet in packets if packet):
                 return True
-            useless += len(heard)
-            if useless > _NOISE:
-                return False
-            heard = self.transport.read(timeout)
         return False
 
     def _take(self, packet: bytes) -> bool:
-        """One answer; whether it closed a request."""
+        """One answer; whether it was of use: it closed a request, or had the open ones repeated."""
         try:
             answer = Answer.decode(packet)
         except FrameError:
@@ -245,14 +249,15 @@ class Session:
         What was read, or why it was refused, is answered again when it is repeated; what follows
         has to be repeated, but once: those on their way will all be answered so.
         """
-        place = self._place(answer.count)
+        before, place = len(self._open), self._place(answer.count)
         if place is not None:
             known = answer.status == Status.ORDER and self._open[place][0].opcode == Opcode.WRITE
             self._drop(place + known)
-        if self._open and self._open[0][0].sequence != self._repeated:
+        mends = bool(self._open) and self._open[0][0].sequence != self._repeated
+        if mends:
             self._repeated = self._open[0][0].sequence
             self._repeat()
-        return place is not None
+        return mends or len(self._open) < before
 
     def _place(self, sequence: int) -> int | None:
         for place, (request, _) in enumerate(self._open):

@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bytes to a board and back: a serial port, or anything else that can."""
 
+import time
 from abc import ABC, abstractmethod
 from typing import Protocol
 
 import serial
 
 OPEN_TIMEOUT = 10.0  # seconds in which an unplugged port may come back
+# Seconds for one write. The most that is written at once, with the 4 KiB that a system may hold
+# before it, takes half a second at 115,200 baud.
+WRITE_TIMEOUT = 5.0
 
 
 class TransportError(ConnectionError):
     """The way to the board is gone: unplugged, switched off or taken by another program."""
+
+
+class Stalled(TransportError):
+    """The way is there, but nothing is taken at its end."""
 
 
 class Transport(ABC):
@@ -23,12 +31,16 @@ class Transport(ABC):
     baud: float
 
     @abstractmethod
+    def now(self) -> float:
+        """Seconds of the clock by which :meth:`read` waits; it never goes back."""
+
+    @abstractmethod
     def read(self, timeout: float) -> bytes:
         """What has arrived, at once if there is something; ``b""`` after ``timeout`` seconds."""
 
     @abstractmethod
     def write(self, content: bytes) -> None:
-        """Sends all of it."""
+        """Sends all of it; raises :class:`Stalled` when it is not taken."""
 
     @abstractmethod
     def reopen(self) -> None:
@@ -47,6 +59,16 @@ class Transport(ABC):
 
 class Pipe(Protocol):
     """A byte stream that a simulator offers; times are simulated seconds."""
+
+    @property
+    def clock(self) -> float:
+        """Cycles a second."""
+        ...
+
+    @property
+    def cycles(self) -> int:
+        """Since it began."""
+        ...
 
     @property
     def baud(self) -> float:
@@ -72,6 +94,10 @@ class PipeTransport(Transport):
     def __init__(self, pipe: Pipe):
         self.pipe = pipe
         self.baud = pipe.baud
+
+    def now(self) -> float:
+        """As of :class:`Transport`, in simulated time."""
+        return self.pipe.cycles / self.pipe.clock
 
     def read(self, timeout: float) -> bytes:
         """As of :class:`Transport`, in simulated time."""
@@ -101,6 +127,10 @@ class SerialTransport(Transport):
         self._serial = serial.Serial()
         self.reopen()
 
+    def now(self) -> float:
+        """As of :class:`Transport`."""
+        return time.monotonic()
+
     def read(self, timeout: float) -> bytes:
         """As of :class:`Transport`."""
         try:
@@ -114,6 +144,10 @@ class SerialTransport(Transport):
         """As of :class:`Transport`."""
         try:
             self._serial.write(content)
+        except serial.SerialTimeoutException:
+            raise Stalled(
+                f"The port {self.port} takes no more bytes; does the board's USB bridge hang?"
+            ) from None
         except (OSError, serial.SerialException, TypeError) as error:
             raise self._lost(error) from None
 
@@ -121,7 +155,9 @@ class SerialTransport(Transport):
         """Opens the port, and drops what had arrived."""
         self.close()
         try:
-            self._serial = serial.Serial(self.port, int(self.baud), exclusive=True)
+            self._serial = serial.Serial(
+                self.port, int(self.baud), exclusive=True, write_timeout=WRITE_TIMEOUT
+            )
             self._serial.reset_input_buffer()
         except (OSError, ValueError, serial.SerialException) as error:
             raise TransportError(

@@ -62,7 +62,11 @@ class Mains(Transport):
         self.build, self.twin = build, build.twin()
         self.baud = self.twin.baud
         self.writes = 0
+        self.past = 0.0  # seconds of the twins before this one
         self.cut = self.pulled = -1  # the write at which it happens
+
+    def now(self) -> float:
+        return self.past + self.twin.cycles / self.twin.clock
 
     def read(self, timeout: float) -> bytes:
         return self.twin.read(timeout)
@@ -70,6 +74,7 @@ class Mains(Transport):
     def write(self, content: bytes) -> None:
         self.writes += 1
         if self.writes == self.cut:
+            self.past = self.now()
             self.twin.close()
             self.twin = self.build.twin()
         if self.writes == self.pulled:
@@ -218,12 +223,15 @@ def test_another_build_is_refused(build, values, message):
 
 
 class Answering(Transport):
-    """Something that answers in Python."""
+    """Something that answers in Python, in no time."""
 
     baud = 1e6
 
     def __init__(self, feed):
         self.feed, self.heard = feed, b""
+
+    def now(self):
+        return 0.0
 
     def read(self, timeout):
         heard, self.heard = self.heard, b""

@@ -1,6 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A small board for tests of the link: registers behind it, and the same in Python."""
 
+import os
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
 import numpy as np
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
@@ -123,6 +129,9 @@ class NoisyTransport(Transport):
         self.rng = np.random.default_rng(seed)
         self.counts = dict.fromkeys(self.KINDS, 0)
 
+    def now(self) -> float:
+        return self.twin.cycles / self.twin.clock
+
     def read(self, timeout: float) -> bytes:
         return self._disturbed(self.twin.read(timeout), pause=False)
 
@@ -157,3 +166,19 @@ class NoisyTransport(Transport):
                     self.twin.run(int(self.rng.integers(0, 4000)))
                     found = bytearray([byte])
         return bytes(found + content[last:])
+
+
+@contextmanager
+def full_port() -> Iterator[str]:
+    """A serial port behind which nobody reads, and that takes no byte any more."""
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    os.set_blocking(theirs, False)
+    for _ in range(5):  # the system makes room for a while, as it moves the bytes on
+        with suppress(BlockingIOError):
+            while True:
+                os.write(theirs, bytes(4096))
+        time.sleep(0.02)
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)

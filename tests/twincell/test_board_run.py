@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.support.graphs import lenet, mlp
+from tests.support.link import full_port
 from twincell import board_link, board_measure
 from twincell.board_measure import Way
 from twincell.cli import app
@@ -98,6 +99,35 @@ def test_what_is_refused(ports, words, message):
     assert err.startswith(f"twincell: {message}")
 
 
+@pytest.mark.parametrize(
+    ("module", "package", "words"),
+    [
+        ("amaranth_boards", "amaranth-boards", ["build", "icebreaker", "--dry-run"]),
+        ("cobs", "cobs", ["build", "icebreaker", "--dry-run"]),
+        ("serial", "pyserial", ["run", "icebreaker", "--images", "1", "--dry-run"]),
+    ],
+)
+def test_a_package_of_the_extra_that_is_not_there(module, package, words):
+    block = f"import sys; sys.modules[{module!r}] = None; sys.argv[1:] = {['board', *words]}"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{block}; from twincell.cli import main; main()"],
+        capture_output=True,
+        text=True,
+    )
+    remedy = f"{sys.executable} -m pip install 'twincell[fpga]'"
+    wanted = f"twincell: {package} is missing; install it with: {remedy}\n"
+    assert (done.returncode, done.stderr) == (3, wanted)
+
+
+def test_a_port_that_takes_nothing(ports, monkeypatch):
+    monkeypatch.setattr("twincell.fpga.host.transport.WRITE_TIMEOUT", 0.05)
+    with full_port() as path:
+        code, out, err = call("run", "icebreaker", "--images", 5, "--port", path)
+    assert code == 2 and not out
+    message = f"The port {path} takes no more bytes; does the board's USB bridge hang?"
+    assert err == f"twincell: {message}\n"
+
+
 def test_it_never_guesses_between_two_boards(ports):
     ports += [port("/dev/ttyUSB0", serial="one"), port("/dev/ttyUSB1", serial="two")]
     code, _, err = call("run", "icebreaker", "--images", 5, "--dry-run")
@@ -107,7 +137,11 @@ def test_it_never_guesses_between_two_boards(ports):
     code, out, _ = call(*words, "--serial", "two")
     assert code == 0 and json.loads(out)["port"] == "/dev/ttyUSB1"
     code, _, err = call(*words, "--serial", "three")
-    assert code == 2 and "with serial number three is connected by USB" in err
+    assert code == 2 and err == (
+        "twincell: No iCEBreaker, iCE40 UP5K with serial number three is connected by USB; there "
+        "are one (/dev/ttyUSB0), two (/dev/ttyUSB1); name its --port, or measure without a board "
+        "by --simulate\n"
+    )
 
 
 def test_what_a_sweep_would_take(tmp_path):
@@ -120,9 +154,15 @@ def test_what_a_sweep_would_take(tmp_path):
     words_of_errors = 324 * 4 * 2
     assert report["bytes_to_board"] == 3000 * 64 + 21 * 2 * words_of_errors
     assert report["bytes_from_board"] == 21 * 3000 * 24
-    assert report["projected_seconds"] == pytest.approx(
-        report["seconds_on_the_line"] + report["seconds_computing"]
-    )
+    # Results are read while the next images are computed, which takes longer here.
+    reading, computing = report["seconds_reading"], report["seconds_computing"]
+    assert reading == pytest.approx(21 * 3000 * 24 * 10 / 1e6 / 0.75)
+    assert computing == pytest.approx(21 * 3000 * 5120 / 12e6) and computing > reading
+    assert report["projected_seconds"] == report["seconds_writing"] + computing
+    code, out, _ = call("sweep", "colorlight-5a75b", *words[2:], "--images", 360, "--dry-run", "--json")
+    report = json.loads(out)
+    assert report["seconds_computing"] < report["seconds_reading"]
+    assert report["projected_seconds"] == report["seconds_writing"] + report["seconds_reading"]
     for option in ("--images", "--lanes", "--maps"):
         assert call(*words, "--dry-run", option, "0")[0] == 2
     code, _, err = call("run", "icebreaker", "--images", 361, "--simulate", "--dry-run")
@@ -160,6 +200,16 @@ def test_a_sweep_of_something_else_is_not_continued(tmp_path):
             patch.setattr(board_measure.board_link, "measuring", lambda *_: nullcontext())
             code, out, err = call(*words, *way)
         assert code == 2 and not out and "another sweep: its instrument differ" in err
+
+
+def test_a_directory_without_a_build(tmp_path, monkeypatch):
+    code, _, err = call("run", tmp_path, "--images", 2, "--simulate")
+    remedy = f"`twincell board build BOARD --out {tmp_path}` makes a build there"
+    assert (code, err) == (2, f"twincell: {tmp_path} holds no board.json; {remedy}\n")
+    # The name of a board is one, whatever else there is of this name.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "icebreaker").mkdir()
+    assert board_link.machine("icebreaker").lanes == 9
 
 
 def test_a_directory_is_a_whole_build(tmp_path):
