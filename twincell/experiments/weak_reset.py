@@ -95,7 +95,8 @@ class Size:
         return rows(*self.kinds, of=names) + (LINEAR,) * (ONLY in self.kinds)
 
 
-FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, (2.0, 4.0, 8.0, 16.0, 32.0), 10_000)
+RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, RATES, 10_000)
 QUICK = Size("digits", "digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300)
 
 
@@ -241,19 +242,22 @@ def _findings(found: Results, source: str) -> list[Finding]:
     if LINEAR in found:
         knee = paired(_accuracies(found, LINEAR), _accuracies(found, IDEAL))
         said.append(("linear device less ideal device: what the law of the resistance costs", "-",
-                     "-", knee, "", ""))  # fmt: skip
+                     "-", knee, "", _acts(knee)))  # fmt: skip
     alone = {name: _cost(found, name) for name in _named(found, ONLY)}
     for template, each in (("what removing {} gains", gains),
                            ("what {} alone costs the ideal device", alone)):  # fmt: skip
         said += [
-            (template.format(name), "-", "-", difference, "",
-             "" if any(difference.trainings) else "it never acted: the same trainings")
+            (template.format(name), "-", "-", difference, "", _acts(difference))
             for name, difference in each.items()
         ]  # fmt: skip
     return [
         each.finding(quantity, published, tag, source, verdict, meaning)
         for quantity, published, tag, each, verdict, meaning in said
     ]  # fmt: skip
+
+
+def _acts(difference: Difference) -> str:
+    return "" if any(difference.trainings) else "it never acted: the same trainings"
 
 
 def _claim(found: Results, gains: dict[str, Difference]) -> tuple:

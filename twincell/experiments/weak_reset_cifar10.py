@@ -19,7 +19,7 @@ FULL = replace(
     label="CIFAR-10 (JPEG q75)",
     data="cifar-10-jpeg",
     hidden=(512,),
-    rates=(4.0, 8.0, 16.0),
+    rates=(1.0, 2.0, 4.0, 8.0, 16.0),
     kinds=(WITHOUT,),
     grouped=True,
 )
