@@ -2,6 +2,7 @@
 """The emulator's clock: a board's oscillator, or what a PLL makes of it."""
 
 from dataclasses import dataclass
+from itertools import product
 
 from amaranth.build import Platform
 from amaranth.hdl import (
@@ -17,8 +18,11 @@ from amaranth.lib.cdc import ResetSynchronizer
 
 from .targets import BoardError
 
-# The VCO of an ECP5's PLL in hertz [Lattice FPGA-DS-02012, sysCLOCK PLL timing].
+# Limits of an ECP5's PLL in hertz [Lattice FPGA-DS-02012, sysCLOCK PLL timing].
+_DETECTOR = 10e6, 400e6
 _VCO = 400e6, 800e6
+_OUTPUT = 3.125e6, 400e6
+_DIVIDERS, _MULTIPLIERS, _OUTPUT_DIVIDERS = range(1, 9), range(1, 81), range(1, 129)
 
 
 @dataclass(frozen=True)
@@ -31,21 +35,55 @@ class Ratio:
 
     @classmethod
     def of(cls, source: float, wanted: float) -> "Ratio":
-        """The smallest ratio that gives exactly ``wanted`` hertz; raises :class:`BoardError`."""
-        for divide in range(1, 9):
-            multiply = round(wanted * divide / source)
-            if not 1 <= multiply <= 80 or source * multiply != wanted * divide:
-                continue
-            for output in range(1, 129):
-                if _VCO[0] <= wanted * output <= _VCO[1]:
-                    return cls(multiply, divide, output)
-        raise BoardError(f"No PLL makes {wanted / 1e6:g} MHz of {source / 1e6:g} MHz")
+        """The smallest ratio that gives exactly ``wanted`` hertz within the PLL's limits; raises
+        :class:`BoardError` with the nearest clocks that there are."""
+        found = cls._all(source)
+        if wanted in found:
+            return found[wanted]
+        below = [clock for clock in found if clock < wanted]
+        above = [clock for clock in found if clock > wanted]
+        nearest = [f"{clock / 1e6:g} MHz" for clock in (*below[-1:], *above[:1])]
+        raise BoardError(
+            f"No PLL makes {wanted / 1e6:g} MHz of {source / 1e6:g} MHz; the nearest that it makes "
+            f"are {' and '.join(nearest) or 'none'}"
+        )
+
+    @classmethod
+    def _all(cls, source: float) -> dict[float, "Ratio"]:
+        """The smallest ratio for each clock of whole hertz that is made of ``source``, from the
+        slowest on."""
+        found = {}
+        for divide, multiply in product(_DIVIDERS, _MULTIPLIERS):
+            detector, clock = source / divide, source * multiply / divide
+            if _within(detector, _DETECTOR) and _within(clock, _OUTPUT) and clock == int(clock):
+                output = next(k for k in _OUTPUT_DIVIDERS if _within(clock * k, _VCO))
+                found.setdefault(clock, cls(multiply, divide, output))
+        return dict(sorted(found.items()))
+
+
+def _within(frequency: float, limits: tuple[float, float]) -> bool:
+    return limits[0] <= frequency <= limits[1]
+
+
+def check(platform: Platform, clock: float) -> None:
+    """Raises :class:`BoardError` when an emulator on a platform cannot have a clock in hertz:
+    another than the oscillator's is only made on ECP5."""
+    source = platform.default_clk_frequency
+    if clock == source:
+        return
+    if getattr(platform, "family", None) != "ecp5":
+        raise BoardError(
+            f"{clock / 1e6:g} MHz is not the oscillator's {source / 1e6:g} MHz, and only on ECP5 "
+            "is there a PLL; run at the oscillator's, with fewer lanes if that is too fast"
+        )
+    Ratio.of(source, clock)
 
 
 class PlatformClock(Elaboratable):
     """Domain ``sync`` from the platform's default clock, by an ECP5's PLL.
 
-    The domain is in reset until the PLL has locked.
+    The domain is in reset until the PLL has locked. Raises :class:`BoardError` where :func:`check`
+    does, when it is elaborated.
 
     Parameters
     ----------
@@ -56,6 +94,7 @@ class PlatformClock(Elaboratable):
         self.clock = clock
 
     def elaborate(self, platform: Platform):
+        check(platform, self.clock)
         m = Module()
         source = platform.default_clk_frequency
         ratio = Ratio.of(source, self.clock)

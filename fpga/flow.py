@@ -16,11 +16,19 @@ from .description import FILE, Description, describe
 from .ecp5 import take_in_registers
 from .placed import OnBoard, Sized
 from .targets import Board
-from .tools import FlowError, Step, run
+from .tools import PRINTED, FlowError, Step, run
 
 NAME = "top"
 NEXTPNR = ("--report", "report.json", "--seed", "1", "--timing-allow-fail")
 REPORT = "report.json"
+LOGS = "logs"  # directory beside a bitstream, or where it should be
+# What Yosys and nextpnr write for people, and its name in that directory.
+_KEPT = {
+    f"{NAME}.rpt": "yosys.log",
+    f"{NAME}.tim": "nextpnr.log",
+    REPORT: "nextpnr.json",
+    PRINTED: PRINTED,
+}
 
 # What each tool writes, and Yosys's netlist for the next.
 _OUTPUTS = {
@@ -39,7 +47,22 @@ BITSTREAM = {"ice40": "top.bin", "ecp5": "top.bit", "gowin": "top.fs"}
 _BEFORE_SYNTHESIS = "memory_nordff"
 _SYNTHESIS = {"ice40": "", "ecp5": "-nowidelut", "gowin": ""}
 _LOGIC = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB", "gowin": "LUT4"}
+_FASTER = {
+    "ice40": "fewer lanes are faster",
+    "ecp5": "fewer lanes are faster, and targets.py sets a lower clock",
+    "gowin": "fewer lanes are faster",
+}
 _BLOCKS = {"ice40": ("ICESTORM_RAM",), "ecp5": ("DP16KD",), "gowin": ("BSRAM",)}
+
+# Else Vivado writes a bitstream that does not meet its timing, too.
+_WRITE = "write_bitstream "
+_TIMING = """foreach check {-setup -hold} {
+    set slack [get_property SLACK [get_timing_paths $check]]
+    if {$slack < 0} {
+        error "The clock is not met: slack of $check $slack ns; fewer lanes are faster"
+    }
+}
+"""
 
 # Amaranth 0.5 knows Apicula's former place and route only.
 _GOWIN_COMMANDS = [
@@ -51,6 +74,7 @@ _GOWIN_COMMANDS = [
         --device {{platform.part}}
         --vopt family={{platform._chipdb_device}}
         --vopt cst={{name}}.cst
+        --log {{name}}.tim
         --json {{name}}.syn.json
         --write {{name}}.pnr.json
     """,
@@ -104,7 +128,11 @@ def plan_of(sized: Sized) -> BuildPlan:
         options["nextpnr_opts"] = " ".join((*NEXTPNR, *frequency))
         options["synth_opts"] = _SYNTHESIS[family]
         options["script_after_read"] = _BEFORE_SYNTHESIS
-    return platform.prepare(OnBoard(sized.emulator, board.clock), NAME, **options)
+    plan = platform.prepare(OnBoard(sized.emulator, board.clock), NAME, **options)
+    if not board.buildable:
+        script = f"{NAME}.tcl"
+        plan.files[script] = plan.files[script].replace(_WRITE, _TIMING + _WRITE)
+    return plan
 
 
 def steps(plan: BuildPlan, board: Board) -> list[Step]:
@@ -119,34 +147,42 @@ def steps(plan: BuildPlan, board: Board) -> list[Step]:
         if tool == "yosys":
             inputs.append(f"{NAME}.il")
         written |= set(outputs)
-        found.append(Step(tool, tuple(arguments), tuple(inputs), outputs))
+        logs = tuple(name for name in named if name in _KEPT and name not in outputs)
+        found.append(Step(tool, tuple(arguments), tuple(inputs), outputs, logs))
     return found
 
 
 def build(sized: Sized, out: Path, tell: Tell = lambda what: None, *, cache: bool = True) -> Report:
     """Builds the bitstream and writes it to ``out``, with the description, the network and the
     report beside it; all of it depends on the network, the board and the tools' versions alone.
+    What the tools say is kept in the directory ``logs`` there, also when they fail.
 
     Parameters
     ----------
     tell : is told what begins
     cache : whether steps that were made before are taken from the cache
 
-    Raises :class:`FlowError` when a tool fails or the clock is not met, ``ToolMissing``.
+    Raises :class:`FlowError`, which names the logs, when a tool fails or the clock is not met;
+    ``ToolMissing``.
     """
-    board = sized.board
+    board, logs = sized.board, out / LOGS
     plan = plan_of(sized)
     with tempfile.TemporaryDirectory(dir=_work(out), prefix=".build-") as scratch:
         here = Path(scratch)
         for name, content in plan.files.items():
             text = content.encode() if isinstance(content, str) else content
             (here / name).write_bytes(text)
-        for step in steps(plan, board):
-            tell(step.tool)
-            run(step, here, cache=cache)
-            if step.tool == "yosys" and board.device.family == "ecp5":
-                _take_in_registers(here / _NETLIST["ecp5"])
-        report = _report(sized, here)
+        try:
+            for step in steps(plan, board):
+                tell(step.tool)
+                run(step, here, cache=cache)
+                if step.tool == "yosys" and board.device.family == "ecp5":
+                    _take_in_registers(here / _NETLIST["ecp5"])
+            report = _report(sized, here)
+        except FlowError as error:
+            raise FlowError(f"{error}\nThe logs are in {logs}") from None
+        finally:
+            _keep_logs(here, logs)
         bitstream = (here / BITSTREAM[board.device.family]).read_bytes()
     files.write_bytes(out / report.bitstream, bitstream)
     store.save(sized.graph, out / f"{sized.graph.name}.safetensors")
@@ -158,8 +194,9 @@ def build(sized: Sized, out: Path, tell: Tell = lambda what: None, *, cache: boo
 
 def write_plan(sized: Sized, out: Path) -> list[Path]:
     """Writes sources, constraints and scripts for the vendor's tools, the description and the
-    network; returns the files."""
+    network; returns the files. A bitstream that the tools made of an earlier plan is removed."""
     plan = plan_of(sized)
+    _vendors(out).unlink(missing_ok=True)
     for name, content in plan.files.items():
         text = content.encode() if isinstance(content, str) else content
         files.write_bytes(out / name, text)
@@ -169,16 +206,11 @@ def write_plan(sized: Sized, out: Path) -> list[Path]:
 
 
 def bitstream_of(board: Board, directory: Path) -> Path:
-    """The bitstream of a build; raises :class:`FlowError` when it is not there, or not whole."""
+    """The bitstream of a build; raises :class:`FlowError` when it is not there, not whole, or older
+    than its plan."""
     family = board.device.family
     if not board.buildable:
-        made = directory / f"{NAME}.bit"
-        if not made.is_file():
-            raise FlowError(
-                f"{directory} is a build plan: build_{NAME}.sh makes the bitstream by the vendor's "
-                "tools"
-            )
-        return made
+        return _made_by_vendor(directory)
     path = directory / f"{board.name}{Path(BITSTREAM[family]).suffix}"
     try:
         wanted = json.loads((directory / REPORT).read_text())["sha256"]
@@ -188,6 +220,25 @@ def bitstream_of(board: Board, directory: Path) -> Path:
     if wanted != found:
         raise FlowError(f"{path} is not the bitstream that was built; build it again")
     return path
+
+
+def _vendors(directory: Path) -> Path:
+    """Where the vendor's tools write the bitstream of a plan."""
+    return directory / f"{NAME}.bit"
+
+
+def _made_by_vendor(directory: Path) -> Path:
+    script, made = f"build_{NAME}.sh", _vendors(directory)
+    if not made.is_file():
+        raise FlowError(
+            f"{directory} is a build plan: {script} makes the bitstream by the vendor's tools"
+        )
+    found, plan = made.stat(), (directory / FILE).stat()
+    if not found.st_size:
+        raise FlowError(f"{made} is empty; run {script} again")
+    if found.st_mtime_ns < plan.st_mtime_ns:
+        raise FlowError(f"{made} is older than its plan; run {script} again")
+    return made
 
 
 def description(sized: Sized) -> Description:
@@ -204,6 +255,16 @@ def _work(out: Path) -> Path:
     """The directory, which the tools must be able to see."""
     out.mkdir(parents=True, exist_ok=True)
     return out
+
+
+def _keep_logs(here: Path, logs: Path) -> None:
+    """Puts this build's logs in the place of those of the one before."""
+    for written, kept in _KEPT.items():
+        if (here / written).is_file():
+            logs.mkdir(exist_ok=True)
+            files.write_bytes(logs / kept, (here / written).read_bytes())
+        else:
+            (logs / kept).unlink(missing_ok=True)
 
 
 def _take_in_registers(path: Path) -> None:
@@ -223,7 +284,7 @@ def _report(sized: Sized, here: Path) -> Report:
     if fmax < wanted:
         raise FlowError(
             f"{sized.graph.name} on {board.name} reaches {fmax:.1f} MHz, less than the clock of "
-            f"{wanted:g} MHz; fewer lanes are faster, and targets.py sets the clock"
+            f"{wanted:g} MHz; {_FASTER[family]}"
         )
     bitstream = BITSTREAM[family]
     blocks = [used[kind] for kind in _BLOCKS[family] if kind in used]

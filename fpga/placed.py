@@ -12,8 +12,8 @@ from ..hw.arrays.emulated import EmulatedArrays
 from ..hw.network import Network
 from ..hw.plan import Budget, Plan, plan
 from ..model.graph import Graph
-from . import uart
-from .buffer import BlockStore
+from . import clocks, uart
+from .buffer import WORD, BlockStore
 from .clocks import PlatformClock
 from .instrument import StoreFactory
 from .memory import memories
@@ -27,30 +27,40 @@ LEAST_LOGIC, LEAST_LOGIC_OF_COLUMN = 2500, 6
 
 @dataclass(frozen=True)
 class Fit:
-    """What an emulator takes of a board's memory.
+    """What an emulator takes of a board's block RAM, as an estimate: synthesis may make logic of a
+    small memory.
 
     Parameters
     ----------
-    blocks : of block RAM, without the image buffer
+    network, buffer : blocks without the image buffer, and those of the image buffer, which are 0
+        where it lies in single-port memory
     available : on the device
-    slots : images that the buffer holds in what is left
+    slots : images that the buffer holds in what the network leaves
     """
 
-    blocks: int
+    network: int
+    buffer: int
     available: int
     slots: int
+
+    @property
+    def total(self) -> int:
+        """Blocks with the image buffer."""
+        return self.network + self.buffer
 
 
 @dataclass(frozen=True)
 class _Needs:
     """What a network with some lanes takes of a board, and the images that are held beside it.
 
-    ``logic`` is the least; ``slots`` are 0 when the block RAM does not do.
+    ``logic`` is the least; ``blocks`` are without the image buffer, ``buffer`` its own; ``slots``
+    are 0 when the block RAM does not do.
     """
 
     plan: Plan
     logic: int
     blocks: int
+    buffer: int
     slots: int
 
     def missing(self, board: Board) -> str | None:
@@ -83,8 +93,11 @@ class Sized:
 
     @property
     def clocks_per_bit(self) -> int:
-        """Of the UART."""
-        return uart.clocks_per_bit(self.board.clock, self.board.baud)
+        """Of the UART; raises :class:`BoardError` when the board's clock does not divide."""
+        try:
+            return uart.clocks_per_bit(self.board.clock, self.board.baud)
+        except ValueError as error:
+            raise BoardError(f"{self.board.name}: {error}") from None
 
     @property
     def images_per_second(self) -> float:
@@ -104,15 +117,17 @@ def size(board: Board, graph: Graph, lanes: int | None = None) -> Sized:
     ----------
     lanes : of all layers together; by default the board's
 
-    Raises :class:`BoardError` with the number that does not fit, and what would; ``PlanError``.
+    Raises :class:`BoardError` with the number that does not fit, and what would, and for a clock
+    that the board cannot have; ``PlanError``.
     """
+    clocks.check(board.make_platform(), board.clock)
     wanted = board.lanes if lanes is None else lanes
     needs = _needs(board, graph, wanted)
     missing = needs.missing(board)
     if missing is not None:
         remedy = _remedy(board, graph, wanted)
         raise BoardError(f"{graph.name} with {wanted} lanes {missing}. {remedy}")
-    fit = Fit(needs.blocks, board.device.ram.count, needs.slots)
+    fit = Fit(needs.blocks, needs.buffer, board.device.ram.count, needs.slots)
     sized = Sized(board, graph, needs.plan, fit)
     memories(sized.emulator)  # Amaranth warns of hardware that nobody has looked at
     return sized
@@ -137,8 +152,10 @@ def _needs(board: Board, graph: Graph, lanes: int) -> _Needs:
     taken = sum(ram.blocks(each.rows, each.width) for each in found if "store" not in each.path)
     free = ram.count - taken
     words = board.device.single_port or (ram.words(free) if free > 0 else 0)
-    slots = words // made.instrument.image_words if free >= 0 else 0
-    return _Needs(planned, logic, taken, slots)
+    image = made.instrument.image_words
+    slots = words // image if free >= 0 else 0
+    buffer = 0 if board.device.single_port else ram.blocks(slots * image, WORD)
+    return _Needs(planned, logic, taken, buffer, slots)
 
 
 def emulator(

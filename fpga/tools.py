@@ -11,7 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -21,6 +22,10 @@ from ..hw.tools import ToolMissing
 from ..model import files
 
 SUMS = "sums.json"
+PRINTED = "printed.log"  # by a tool that failed
+INSTALL = f"{sys.executable} -m pip install 'twincell[fpga]'"
+# Modules of the extra that are imported, and their packages.
+_IMPORTED = {"amaranth_boards": "amaranth-boards", "cobs": "cobs", "serial": "pyserial"}
 
 
 class FlowError(RuntimeError):
@@ -48,7 +53,7 @@ class Tool:
     def version(self) -> str:
         """Of the package; raises :class:`ToolMissing`."""
         if find_spec(self.module) is None:
-            raise ToolMissing(self.name, f"{sys.executable} -m pip install 'twincell[fpga]'")
+            raise ToolMissing(self.name, INSTALL)
         return metadata.version(self.package)
 
 
@@ -86,12 +91,14 @@ class Step:
     tool : its name
     arguments : of the call
     inputs, outputs : files that it reads and that it writes
+    logs : files that it may write for people; nothing depends on them
     """
 
     tool: str
     arguments: tuple[str, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    logs: tuple[str, ...] = ()
 
     def key(self, directory: Path) -> str:
         """SHA-256 of all that decides what it makes."""
@@ -110,18 +117,22 @@ def run(step: Step, directory: Path, *, cache: bool = True) -> bool:
     Raises :class:`ToolMissing` and :class:`FlowError`.
     """
     home = cache_directory() / "fpga" / step.key(directory)
-    if cache and _restore(home, step.outputs, directory):
+    if cache and _restore(home, step, directory):
         return True
     call(step.tool, step.arguments, directory)
     absent = [name for name in step.outputs if not (directory / name).is_file()]
     if absent:
         raise FlowError(f"{step.tool} has not written {', '.join(absent)}")
-    _keep(home, step.outputs, directory)
+    logs = [name for name in step.logs if (directory / name).is_file()]
+    _keep(home, [*step.outputs, *logs], directory)
     return False
 
 
 def call(name: str, arguments: Sequence[str], directory: Path) -> str:
-    """Runs a tool in a directory; what it printed. Raises :class:`FlowError`."""
+    """Runs a tool in a directory; what it printed.
+
+    Raises :class:`FlowError` when it fails, and leaves all that it printed in :data:`PRINTED`.
+    """
     tool = TOOLS[name]
     _ = tool.version
     done = subprocess.run(
@@ -134,10 +145,24 @@ def call(name: str, arguments: Sequence[str], directory: Path) -> str:
     )
     said = done.stdout + done.stderr
     if done.returncode:
+        (directory / PRINTED).write_text(said)
         errors = [line for line in said.splitlines() if "error" in line.lower()]
         last = (errors or said.strip().splitlines())[-6:]
         raise FlowError("\n".join([f"{name} failed (exit {done.returncode}):", *last]))
     return said
+
+
+@contextmanager
+def extra() -> Iterator[None]:
+    """Inside, an import of a package that comes with the extra `fpga` and is not there raises
+    :class:`ToolMissing`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = _IMPORTED.get((error.name or "").partition(".")[0])
+        if package is None:
+            raise
+        raise ToolMissing(package, INSTALL) from None
 
 
 def cache_directory() -> Path:
@@ -146,10 +171,12 @@ def cache_directory() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "twincell"
 
 
-def _restore(home: Path, names: Sequence[str], directory: Path) -> bool:
-    """Copies kept files; only those whose hashes are right."""
+def _restore(home: Path, step: Step, directory: Path) -> bool:
+    """Copies what was kept of a step, with the logs if it has some; only where all hashes are
+    right."""
     try:
         sums = json.loads((home / SUMS).read_text())
+        names = [*step.outputs, *(name for name in step.logs if name in sums)]
         contents = {name: (home / name).read_bytes() for name in names}
     except (OSError, ValueError):
         return False

@@ -8,17 +8,28 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 MIN_CLOCKS_PER_BIT = 4
 TOLERANCE = 0.02  # of a bit time, by clock and divider; half of what ten bits can stand
+USUAL = (2e6, 1e6, 921_600, 500_000, 460_800, 230_400, 115_200)  # bauds that adapters know
 
 
 def clocks_per_bit(clock: float, baud: float) -> int:
     """The divider for a clock and a rate, both in Hz.
 
-    Raises ``ValueError`` when the nearest one is off by more than 2 %.
+    Raises ``ValueError`` when the nearest one is off by more than 2 %, with what would do.
     """
+    if not _divides(clock, baud):
+        bauds = ", ".join(f"{each:,.0f}" for each in USUAL if _divides(clock, each))
+        raise ValueError(
+            f"A clock of {clock / 1e6:g} MHz does not divide to {baud:,.0f} baud within 2 %; it "
+            f"does to {bauds or 'none that is usual'}, and multiples of {baud / 1e6:g} MHz from "
+            f"{MIN_CLOCKS_PER_BIT * baud / 1e6:g} MHz on do to that"
+        )
+    return round(clock / baud)
+
+
+def _divides(clock: float, baud: float) -> bool:
+    """Whether some divider gives a rate, within the tolerance."""
     divider = round(clock / baud)
-    if divider < MIN_CLOCKS_PER_BIT or abs(clock / divider / baud - 1) > TOLERANCE:
-        raise ValueError(f"A clock of {clock:g} Hz does not divide to {baud:g} baud within 2 %")
-    return divider
+    return divider >= MIN_CLOCKS_PER_BIT and abs(clock / divider / baud - 1) <= TOLERANCE
 
 
 class Uart(wiring.Component):

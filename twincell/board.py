@@ -2,19 +2,36 @@
 """``twincell board``: the boards, bitstreams for them, and what goes onto them."""
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import typer.core
 from rich.console import Console
 
 from . import board_run, networks
 from .reports import pairs, put, table
 
-app = typer.Typer(no_args_is_help=True)
+
+class _Guarded(typer.core.TyperGroup):
+    """Turns what goes wrong with boards into what the command line knows: usage errors, and
+    ``ToolMissing`` for a package of the extra that is not there."""
+
+    def invoke(self, ctx):
+        from .fpga import tools
+        from .fpga.description import DescriptionError
+        from .fpga.targets import BoardError
+
+        try:
+            with tools.extra():
+                return super().invoke(ctx)
+        except (BoardError, DescriptionError, tools.FlowError) as error:
+            raise networks.UsageError(str(error)) from None
+
+
+app = typer.Typer(cls=_Guarded, no_args_is_help=True)
 for verb in (board_run.run, board_run.sweep, board_run.twin):
     app.command()(verb)
 
@@ -76,37 +93,38 @@ def build(
     """Build the emulator's bitstream, or, with --dry-run, only say what it would hold."""
     from .fpga import flow, placed, targets
 
-    with _failures():
-        chosen = targets.board(board)
-        sized = placed.size(chosen, networks.load(net or chosen.network), lanes)
-        fitting = {
-            "board": chosen.name,
-            "network": sized.graph.name,
-            "clock_mhz": chosen.clock / 1e6,
-            "lanes": sized.plan.lanes,
-            "cycles_per_image": sized.plan.cycles_per_image,
-            "images_per_second": round(sized.images_per_second, 1),
-            "memory_blocks": sized.fit.blocks,
-            "memory_blocks_available": sized.fit.available,
-            "image_slots": sized.fit.slots,
-        }
-        if dry_run:
-            put(fitting, pairs(f"{chosen.title} (dry run)", fitting), as_json)
-            return
-        if out is None:
-            raise networks.UsageError("Say where to: --out DIRECTORY")
-        if not chosen.buildable:
-            files = [str(path) for path in flow.write_plan(sized, out)]
-            report = fitting | {"bitstream": None, "files": files}
-            put(report, pairs(f"build plan for {chosen.title} in {out}", fitting), as_json)
-            return
-        console = Console(stderr=True)
-        with console.status("build") as status:
+    chosen = targets.board(board)
+    sized = placed.size(chosen, networks.load(net or chosen.network), lanes)
+    fitting = {
+        "board": chosen.name,
+        "network": sized.graph.name,
+        "clock_mhz": chosen.clock / 1e6,
+        "lanes": sized.plan.lanes,
+        "cycles_per_image": sized.plan.cycles_per_image,
+        "images_per_second": round(sized.images_per_second, 1),
+        "network_blocks_estimate": sized.fit.network,
+        "image_buffer_blocks_estimate": sized.fit.buffer,
+        "memory_blocks_estimate": sized.fit.total,
+        "memory_blocks_available": sized.fit.available,
+        "image_slots": sized.fit.slots,
+    }
+    if dry_run:
+        put(fitting, pairs(f"{chosen.title} (dry run, blocks estimated)", fitting), as_json)
+        return
+    if out is None:
+        raise networks.UsageError("Say where to: --out DIRECTORY")
+    if not chosen.buildable:
+        files = [str(path) for path in flow.write_plan(sized, out)]
+        report = fitting | {"bitstream": None, "files": files}
+        put(report, pairs(f"build plan for {chosen.title} in {out}", fitting), as_json)
+        return
+    console = Console(stderr=True)
+    with console.status("build") as status:
 
-            def tell(what: str) -> None:
-                status.update(f"build: {what}")
+        def tell(what: str) -> None:
+            status.update(f"build: {what}")
 
-            made = flow.build(sized, out, tell, cache=not no_cache)
+        made = flow.build(sized, out, tell, cache=not no_cache)
     report = asdict(made)
     put(report, pairs(f"{chosen.title} in {out}", report), as_json)
 
@@ -144,27 +162,13 @@ def _program(
     from .fpga.flow import bitstream_of
     from .fpga.targets import BoardError
 
-    with _failures():
-        board = targets.board(Description.read(directory / FILE).board)
-        if serial is None and board.usb is not None and cable is None:
-            with suppress(BoardError) if dry_run else nullcontext():
-                serial = program.choose(board, list_ports.comports()).serial_number
-        bitstream = bitstream_of(board, directory)
-        arguments = program.command(board, bitstream, flash=flash, serial=serial, cable=cable)
-        if dry_run:
-            print(shlex.join(arguments))
-            return
-        program.program(arguments)
-
-
-@contextmanager
-def _failures() -> Iterator[None]:
-    """What goes wrong, as the command line knows it."""
-    from .fpga import tools
-    from .fpga.description import DescriptionError
-    from .fpga.targets import BoardError
-
-    try:
-        yield
-    except (BoardError, DescriptionError, tools.FlowError) as error:
-        raise networks.UsageError(str(error)) from None
+    board = targets.board(Description.read(directory / FILE).board)
+    if serial is None and board.usb is not None and cable is None:
+        with suppress(BoardError) if dry_run else nullcontext():
+            serial = program.choose(board, list_ports.comports()).serial_number
+    bitstream = bitstream_of(board, directory)
+    arguments = program.command(board, bitstream, flash=flash, serial=serial, cable=cable)
+    if dry_run:
+        print(shlex.join(arguments))
+        return
+    program.program(arguments)

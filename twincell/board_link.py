@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .fpga import flow, placed, targets
+from .fpga import flow, placed, targets, tools
 from .fpga.buffer import BlockStore
 from .fpga.description import FILE, Description, DescriptionError, describe
 from .fpga.host.board import Board
@@ -15,6 +15,7 @@ from .fpga.host.experiment import Experiment
 from .fpga.host.ports import uart_port
 from .fpga.host.session import LinkError, Session
 from .fpga.host.transport import PipeTransport, SerialTransport, Transport
+from .fpga.program import NotConnected
 from .fpga.targets import BoardError
 from .hw.edges.identity import Identity
 from .hw.verilog import emit
@@ -85,6 +86,11 @@ def machine(board: str, net: str | None = None, lanes: int | None = None) -> Mac
     with failures():
         directory = Path(board)
         if not (directory / FILE).is_file():
+            if directory.is_dir() and board not in targets.BOARDS:
+                raise UsageError(
+                    f"{directory} holds no {FILE}; `twincell board build BOARD --out {directory}` "
+                    "makes a build there"
+                )
             chosen = targets.board(board)
             net = net or chosen.network
             sized = placed.size(chosen, load(net), lanes)
@@ -158,13 +164,19 @@ def found_port(machine: Machine, serial: str | None) -> str:
     from serial.tools import list_ports
 
     with failures():
-        return uart_port(machine.board, list_ports.comports(), serial)
+        try:
+            return uart_port(machine.board, list_ports.comports(), serial)
+        except NotConnected as error:
+            remedy = "name its --port, or measure without a board by --simulate"
+            raise UsageError(f"{error}; {remedy}") from None
 
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """What goes wrong with a board and on the way to it, as usage errors."""
+    """What goes wrong with a board and on the way to it, as usage errors; raises ``ToolMissing``
+    for a package that is not there."""
     try:
-        yield
+        with tools.extra():
+            yield
     except (BoardError, DescriptionError, LinkError) as error:
         raise UsageError(str(error)) from None

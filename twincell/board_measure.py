@@ -124,8 +124,10 @@ def projected_sweep(
     """What a sweep would send and take, without a board.
 
     It is a projection from cycles and from the line's rate: every word line is sent for each of the
-    ``programmed`` maps, which have persistent errors, and tables of read errors for all ``maps``;
-    results are read after a run; neither repetitions, adapters nor the cycles of read errors count.
+    ``programmed`` maps, which have persistent errors, and tables of read errors for all ``maps``.
+    Results are read while a run computes, so that of both only the slower counts; what is sent is
+    sent between runs. Neither repetitions, adapters, a run's first and last image nor the cycles of
+    read errors count. Times are in seconds.
     """
     about = machine.about
     parts, sent = _parts(about, images), 0
@@ -138,7 +140,8 @@ def projected_sweep(
     sent += image_bytes if parts == 1 else 0
     sent += maps * parts * _bytes(about, "read_errors")
     received = maps * images * about.results.words * 4
-    line = (sent / WRITING + received / READING) * BITS / about.baud
+    writing = sent / WRITING * BITS / about.baud
+    reading = received / READING * BITS / about.baud
     cycles = about.pace(chosen_presentations(machine.graph, presentations)).cycles_per_image
     computing = maps * images * cycles / about.clock
     return {
@@ -149,9 +152,10 @@ def projected_sweep(
         "image_slots": about.capacity.slots,
         "bytes_to_board": sent,
         "bytes_from_board": received,
-        "seconds_on_the_line": line,
+        "seconds_writing": writing,
+        "seconds_reading": reading,
         "seconds_computing": computing,
-        "projected_seconds": line + computing,
+        "projected_seconds": writing + max(reading, computing),
     }
 
 

