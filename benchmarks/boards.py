@@ -42,15 +42,20 @@ def built(name: str, out: Path, cache: bool) -> dict:
     sized = placed.size(board, api.load(board.network))
     print(f"{name}: {board.network}", file=sys.stderr)
     report = flow.build(sized, out / name, lambda step: print(f"  {step}", file=sys.stderr))
-    first = {path.name: path.read_bytes() for path in (out / name).iterdir()}
+    first = _files(out / name)
     flow.build(sized, out / name, cache=cache)
-    second = {path.name: path.read_bytes() for path in (out / name).iterdir()}
+    second = _files(out / name)
     if first != second or FILE not in first:
         raise FlowError(f"Two builds for {name} differ")
     about = Description.read(out / name / FILE)
     link = round(board_measure.answers_per_second(about), 1)
     more = {"lanes": sized.plan.lanes, "answers_per_second": link, "sweep": projection(name)}
     return asdict(report) | more
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    """What was built, without its logs."""
+    return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
 
 
 def projection(name: str) -> dict:
