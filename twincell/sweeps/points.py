@@ -117,13 +117,11 @@ def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
         raise UsageError(f"--knob {name} has no values")
     cell = device_cell(device)
     knobs = {path[-1]: path for path in _knobs(cell)}
-    path = knobs.get(name) or next(
-        (each for each in knobs.values() if ".".join(each) == name), None
-    )
-    if path is None:
+    paths = {".".join(path): path for path in knobs.values()} | knobs
+    if name not in paths:
         raise UsageError(f"{device} has no knob {name!r}, but {', '.join(knobs)}")
     try:
-        return [_point(_set(cell, path, value), device, value) for value in values]
+        return [_point(_set(cell, paths[name], value), device, value) for value in values]
     except ValueError as error:
         raise UsageError(str(error)) from None
 
