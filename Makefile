@@ -39,10 +39,10 @@ lint: setup
 	sh tools/typecheck
 
 bench-reference: setup
-	$(BIN)/python benchmarks/reference.py
+	$(BIN)/python benchmarks/reference.py --write
 
 bench-sweep: setup
-	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/sweep.py --write
 
 bench-area: setup
 	$(BIN)/python benchmarks/area.py --write

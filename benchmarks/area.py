@@ -21,8 +21,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from area_report import MEASURED, PEERS, markdown
-from area_tools import FAMILIES, TOOLS, add_options, measured, report, versions
+from area_tools import FAMILIES, TOOLS, add_options, measured, report
 from area_units import ROWS
+from results import versions
 
 
 def measure(names: list[str], seeds: list[int], workers: int) -> dict:
@@ -37,7 +38,7 @@ def measure(names: list[str], seeds: list[int], workers: int) -> dict:
         results = dict(zip(jobs, pool.map(one, jobs), strict=True))
     return {
         "seeds": seeds,
-        "versions": versions(TOOLS),
+        "versions": versions(("amaranth", "twincell", *TOOLS)),
         "rows": {
             name: {"about": ROWS[name].about, "ops": ROWS[name].ops}
             | {family: results[name, family] for family in FAMILIES}

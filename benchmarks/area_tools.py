@@ -10,12 +10,11 @@ import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
-from results import put
+from results import add_output, made_with, put
 
 from twincell.fpga.ecp5 import take_in_registers
 
@@ -119,19 +118,13 @@ def measured(unit: wiring.Component, family: str, seeds: list[int]) -> dict:
         return FAMILIES[family](folder, seeds)
 
 
-def versions(tools: tuple[str, ...]) -> dict[str, str]:
-    """Versions of what a measurement depends on."""
-    return {package: version(package) for package in ("amaranth", "twincell", *tools)}
-
-
 def heading(title: str, target: str, results: dict) -> list[str]:
     """The first lines of a page of results."""
     seeds = ", ".join(map(str, results["seeds"]))
-    found = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     return [
         f"# {title}",
         "",
-        f"Written by `make {target}`. Fmax: median of seeds {seeds}. {found}.",
+        f"Written by `make {target}`. Fmax: median of seeds {seeds}. {made_with(results)}.",
         "",
     ]
 
@@ -139,8 +132,7 @@ def heading(title: str, target: str, results: dict) -> list[str]:
 def add_options(parser: ArgumentParser) -> None:
     """The options that :func:`report` understands."""
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="to docs/results")
+    add_output(parser)
 
 
 def report(

@@ -14,8 +14,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from area_tools import BUILD, versions
-from results import RESULTS, put
+from area_tools import BUILD
+from results import RESULTS, add_output, made_with, put, versions
 
 from twincell import api, board_link, board_measure
 from twincell.fpga import flow, placed
@@ -71,11 +71,10 @@ def projection(name: str) -> dict:
 
 def markdown(results: dict) -> str:
     """The tables."""
-    found = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
         "# Boards",
         "",
-        f"Written by `make bench-boards`. {found}.",
+        f"Written by `make bench-boards`. {made_with(results)}.",
         "",
         "Fmax is the routed one; images per second are the network's pace without read errors at",
         "the clock that the board runs at, for as many images as the queue of results holds. In",
@@ -117,8 +116,7 @@ def main() -> int:
     parser.add_argument("--boards", default=",".join(names), help=f"of {', '.join(names)}")
     parser.add_argument("--no-cache", action="store_true", help="for the second build")
     parser.add_argument("--out", type=Path, default=BUILD.parent / "boards")
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="to docs/results")
+    add_output(parser)
     options = parser.parse_args()
     chosen = options.boards.split(",")
     if unknown := [name for name in chosen if name not in names]:
@@ -135,7 +133,7 @@ def main() -> int:
         known = json.loads((RESULTS / "boards.json").read_text())["boards"]
         boards = {name: boards.get(name, known.get(name)) for name in names}
     boards = {name: report for name, report in boards.items() if report is not None}
-    results = {"versions": versions(TOOLS), "boards": boards}
+    results = {"versions": versions(("amaranth", "twincell", *TOOLS)), "boards": boards}
     put("boards", results, markdown(results), as_json=options.json, write=options.write)
     return 0
 

@@ -16,7 +16,8 @@ import numpy as np
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
-from area_tools import TOOLS, add_options, heading, measured, report, versions
+from area_tools import TOOLS, add_options, heading, measured, report
+from results import versions
 
 from twincell.hw.arrays.cycles import expected_cycles
 from twincell.hw.arrays.digital import DigitalArray
@@ -125,7 +126,12 @@ def measure(seeds: list[int]) -> dict:
         }
         for rate in RATES
     }
-    return {"seeds": seeds, "versions": versions(TOOLS[:2]), "units": found, "cycles": cycles}
+    return {
+        "seeds": seeds,
+        "versions": versions(("amaranth", "twincell", *TOOLS[:2])),
+        "units": found,
+        "cycles": cycles,
+    }
 
 
 def markdown(results: dict) -> str:

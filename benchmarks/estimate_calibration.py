@@ -19,7 +19,6 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from area_tools import versions
 from estimate_kept import TOOLS, kept
 from estimate_points import (
     CONVOLVED,
@@ -33,7 +32,7 @@ from estimate_points import (
     Point,
     Pooled,
 )
-from results import RESULTS
+from results import RESULTS, versions
 from scipy.optimize import nnls
 
 from twincell.hw.estimate import fast
@@ -159,7 +158,7 @@ def main() -> int:
     held = errors([*HELD_BACK, *CONVOLVED_HELD_BACK, *DRAWN_HELD_BACK], results, coefficients)
     made = {
         "unit": "transistors",
-        "versions": versions(TOOLS),
+        "versions": versions(("amaranth", "twincell", *TOOLS)),
         "grid": summary(grid),
         "held_back": summary(held),
         "coefficients": coefficients,

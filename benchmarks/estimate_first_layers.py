@@ -15,9 +15,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from area_tools import versions
 from estimate_kept import TOOLS, kept
-from results import put
+from results import put, versions
 
 from twincell.hw.estimate import activity
 from twincell.hw.estimate.designs import Presenters, Unit, Units
@@ -245,7 +244,7 @@ def main() -> int:
         "network": f"{name} on {found.source}",
         "images": len(images),
         "cycles": options.cycles,
-        "versions": versions(TOOLS),
+        "versions": versions(("amaranth", "twincell", *TOOLS)),
         "designs": {},
     }
     for design, (network, first_layer) in designs(graph).items():

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from amaranth.lib import wiring
-from area_tools import versions
+from results import versions
 
 from twincell.hw.estimate.synthesis import Cells, Part, Synthesis, source, synthesize
 from twincell.model.files import write_bytes
@@ -24,7 +24,7 @@ def kept(component: wiring.Component, *, fresh: bool = False) -> Synthesis:
     component : as :func:`~twincell.hw.estimate.synthesis.synthesize` takes it
     fresh : synthesize it in any case
     """
-    made = source(component) + "".join(versions(TOOLS)[tool] for tool in TOOLS)
+    made = source(component) + "".join(versions(TOOLS).values())
     path = BUILD / f"{hashlib.sha256(made.encode()).hexdigest()[:16]}.json"
     if fresh or not path.exists():
         rows = [[name, part, vars(each)] for (name, part), each in synthesize(component).items()]

@@ -9,18 +9,18 @@ is meant to be carried from one machine to another. Plain Adam is torch's, fused
 """
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
 import torch
-from results import put
+from results import add_output, made_with, put, versions
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
+from turns import ratio, seconds, shown
 
 from twincell.model.data import DataError, load
 from twincell.model.layers import Pixels, mlp
@@ -50,9 +50,8 @@ class Runner:
             self.network = mlp(data.train_images.shape[1], hidden, 10, Pixels(8, 0.0, 1.0))
         self.optimizer, self.batch, self.data, self.at = make(self.network), batch, data, 0
 
-    def seconds(self, steps: int) -> float:
-        """Processor time of so many steps."""
-        start = time.process_time()
+    def run(self, steps: int) -> None:
+        """Trains for so many steps."""
         for _ in range(steps):
             places = torch.arange(self.at, self.at + self.batch) % len(self.data.train_images)
             images, labels = (
@@ -63,7 +62,6 @@ class Runner:
             self.optimizer.zero_grad()
             cross_entropy(self.network(images), labels).backward()
             self.optimizer.step()
-        return time.process_time() - start
 
 
 def _adam(network: nn.Module) -> Optimizer:
@@ -78,31 +76,25 @@ def measure(hidden: tuple[int, ...], batch: int, data: Task, rounds: int) -> dic
     }
     runners = {name: Runner(make, hidden, batch, data) for name, make in makers.items()}
     for runner in runners.values():
-        runner.seconds(STEPS_BEFORE)
+        runner.run(STEPS_BEFORE)
     steps = max(1, IMAGES_A_TURN // batch)
-    turns = [
-        {name: runner.seconds(steps) for name, runner in runners.items()} for _ in range(rounds)
-    ]
-    shares = {name: [turn[PLAIN] / turn[name] for turn in turns] for name in DEVICES}
+    jobs = [partial(runner.run, steps) for runner in runners.values()]
+    times = dict(zip(runners, seconds(rounds, *jobs, clock=time.process_time), strict=True))
     return {
         "network": "-".join(map(str, (data.train_images.shape[1], *hidden, 10))),
         "batch": batch,
-        "plain_images_per_second": steps * batch / min(turn[PLAIN] for turn in turns),
-        "shares": {
-            name: {"median": statistics.median(each), "least": min(each), "most": max(each)}
-            for name, each in shares.items()
-        },
+        "plain_images_per_second": steps * batch / min(times[PLAIN]),
+        "shares": {name: ratio(times[PLAIN], times[name]) for name in DEVICES},
     }
 
 
 def markdown(results: dict) -> str:
     """A table, a row for each network."""
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
         "# Training on devices: throughput",
         "",
         f"Written by `make bench-learning`. Median of {results['rounds']} rounds, least and most "
-        f"in brackets. {versions}.",
+        f"in brackets. {made_with(results)}.",
         "",
         "Images per second by `PulseAdam`, each synapse a pair of devices, as a share of those by",
         "torch's fused Adam on latent weights: the same network, MNIST, one thread, ratios of",
@@ -112,10 +104,7 @@ def markdown(results: dict) -> str:
         f"|---|---|---|{'---|' * len(DEVICES)}",
     ]
     for row in results["networks"]:
-        cells = [
-            "{median:.2f} ({least:.2f} to {most:.2f})".format(**row["shares"][name])
-            for name in DEVICES
-        ]
+        cells = [shown(row["shares"][name], 2) for name in DEVICES]
         speed = f"{row['plain_images_per_second']:,.0f}"
         lines.append(f"| {row['network']} | {row['batch']} | {speed} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
@@ -126,8 +115,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, help="directory of data sets")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--write", action="store_true", help="to docs/results")
+    add_output(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -137,7 +125,7 @@ def main() -> int:
         return 3
     results = {
         "rounds": options.rounds,
-        "versions": {name: version(name) for name in ("twincell", "torch", "numba")},
+        "versions": versions(("twincell", "torch", "numba")),
         "networks": [measure(*network, data, options.rounds) for network in NETWORKS],
     }
     put("learning", results, markdown(results), as_json=options.json, write=options.write)

@@ -1,22 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The packed interpreter against float32 torch, on the same networks, images and threads.
 
-    python benchmarks/reference.py [--images N] [--rounds N] [--json]
+    python benchmarks/reference.py [--images N] [--rounds N] [--json] [--write]
 
-Both compute every score; the scores are compared. Times are the best of several alternating
-rounds, and only their ratio is meant to be carried from one machine to another. Torch keeps its
-weights as float32 matrices and multiplies whole pixels, so a multi-bit input costs it one product.
+Both compute every score; the scores are compared. Torch keeps its weights as float32 matrices and
+multiplies whole pixels, so a multi-bit input costs it one product.
 """
 
 import argparse
-import json
 import os
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 import torch
+from results import add_output, made_with, put, versions
+from turns import ratio, seconds, shown
 
 from twincell.api import load
 from twincell.model.graph import Graph
@@ -51,7 +49,7 @@ class FloatNetwork:
         return flow @ weights + offset
 
 
-def _random_network() -> Graph:
+def random_network() -> Graph:
     """784-1024-1024-10 with a binary input, random weights and middling thresholds."""
     rng = np.random.default_rng(1)
     nodes: list = [Input((784,), BINARY)]
@@ -62,75 +60,75 @@ def _random_network() -> Graph:
     return Graph(tuple(nodes), "binary-input")
 
 
-def _best(rounds: int, *jobs: Callable[[], object]) -> list[float]:
-    """Least seconds of each job, the jobs taking turns."""
-    least = [float("inf")] * len(jobs)
-    for _ in range(rounds):
-        for index, job in enumerate(jobs):
-            start = time.perf_counter()
-            job()
-            least[index] = min(least[index], time.perf_counter() - start)
-    return least
-
-
 def measure(graph: Graph, images: int, threads: int, rounds: int) -> dict:
     """Images per second of both, their ratio, and how many scores differ."""
     torch.set_num_threads(threads)
     most = (1 << graph.input.planes.bits) - 1
-    shown = np.random.default_rng(0).integers(0, most + 1, (images, 784), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, most + 1, (images, 784), dtype=np.uint8)
     packed, floats, tensor = (
         Interpreter(graph, threads=threads),
         FloatNetwork(graph),
-        torch.tensor(shown),
+        torch.tensor(pixels),
     )
     with torch.inference_mode():
-        differing = int((packed.scores(shown) != floats.scores(tensor).numpy()).sum())
-        fast, slow = _best(rounds, lambda: packed.scores(shown), lambda: floats.scores(tensor))
+        differing = int((packed.scores(pixels) != floats.scores(tensor).numpy()).sum())
+        ours, theirs = seconds(rounds, lambda: packed.scores(pixels), lambda: floats.scores(tensor))
     return {
         "network": graph.name,
         "planes": graph.input.planes.bits,
         "threads": threads,
         "images": images,
-        "packed_images_per_second": images / fast,
-        "torch_images_per_second": images / slow,
-        "ratio": slow / fast,
+        "packed_images_per_second": images / min(ours),
+        "torch_images_per_second": images / min(theirs),
+        "ratio": ratio(theirs, ours),
         "differing_scores": differing,
     }
 
 
-def main() -> None:
-    """Measures both networks at one thread and at all cores."""
+def markdown(results: dict) -> str:
+    """A table, a row for each network and number of threads."""
+    lines = [
+        "# Speed of the reference",
+        "",
+        f"Written by `make bench-reference`. Median of {results['rounds']} rounds, least and most "
+        f"in brackets. {made_with(results)}.",
+        "",
+        "The packed integer interpreter against float32 torch: the same network, random images,",
+        "threads and scores. Images per second are those of the fastest round.",
+        "",
+        "| network | bit planes | threads | packed, images/s | torch, images/s | ratio "
+        "| other scores |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in results["networks"]:
+        speeds = (f"{row[f'{each}_images_per_second']:,.0f}" for each in ("packed", "torch"))
+        cells = row["network"], row["planes"], row["threads"], *speeds, shown(row["ratio"])
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['differing_scores']} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Measures both networks at one thread and at all cores; 1 when scores differ."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     options = parser.parse_args()
-    networks = [_random_network(), load("mnist-mlp")]
+    networks = [random_network(), load("mnist-mlp")]
     assert isinstance(networks[1].input.planes, FixedPoint)
     rows = [
         measure(graph, options.images, threads, options.rounds)
         for graph in networks
         for threads in sorted({1, os.cpu_count() or 1})
     ]
-    if options.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        _print(rows)
-    if any(row["differing_scores"] for row in rows):
-        sys.exit("The scores of the two differ")
-
-
-def _print(rows: list[dict]) -> None:
-    print(
-        f"{'network':<14}{'planes':>7}{'threads':>9}{'packed/s':>12}{'torch/s':>11}{'ratio':>8}{'differ':>8}"
-    )
-    for row in rows:
-        print(
-            f"{row['network']:<14}{row['planes']:>7}{row['threads']:>9}"
-            f"{row['packed_images_per_second']:>12,.0f}{row['torch_images_per_second']:>11,.0f}"
-            f"{row['ratio']:>8.1f}{row['differing_scores']:>8}"
-        )
+    results = {
+        "rounds": options.rounds,
+        "versions": versions(("twincell", "torch", "numba")),
+        "networks": rows,
+    }
+    put("reference", results, markdown(results), as_json=options.json, write=options.write)
+    return int(any(row["differing_scores"] for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Images per second with bit errors: the packed engine against float32 torch and a plain sampler.
 
-    python benchmarks/sweep.py [--images N] [--rounds N] [--json]
+    python benchmarks/sweep.py [--images N] [--rounds N] [--json] [--write]
 
 One network, 784-1024-1024-10 with a binary input, and one number of threads for all:
 
@@ -11,12 +11,10 @@ One network, 784-1024-1024-10 with a binary input, and one number of threads for
   generator that hardware mirrors; torch draws a mask for every image; the plain sampler, in numba,
   draws gaps as ``log(u) / log(1 - p)`` and corrects the same sums, with positions of its own.
 
-The rounds alternate; times are the best of each. With the engine's own errors, torch must give the
-same scores, which is checked.
+With the engine's own errors, torch must give the same scores, which is checked.
 """
 
 import argparse
-import json
 import math
 import os
 import sys
@@ -25,7 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 from numba import njit
-from reference import FloatNetwork, _best, _random_network
+from reference import FloatNetwork, random_network
+from results import add_output, made_with, put, versions
+from turns import ratio, seconds, shown
 
 from twincell.model import kernels
 from twincell.model.errors import ErrorMap
@@ -53,12 +53,12 @@ class MaskedNetwork(FloatNetwork):
 def persistent(graph: Graph, images: np.ndarray, per_map: int, threads: int, rounds: int) -> dict:
     """A new error map for each ``per_map`` images."""
     packed, floats = Interpreter(graph, threads=threads), MaskedNetwork(graph)
-    shown, tensor = packed.shown(images[:per_map]), torch.tensor(images[:per_map])
+    pixels, tensor = packed.shown(images[:per_map]), torch.tensor(images[:per_map])
     maps = max(1, len(images) // per_map)
 
     def ours() -> None:
         for seed in range(maps):
-            packed.with_errors(ErrorMap.draw(graph, seed, persistent=RATE)).scores(shown)
+            packed.with_errors(ErrorMap.draw(graph, seed, persistent=RATE)).scores(pixels)
 
     def theirs() -> None:
         for _ in range(maps):
@@ -66,10 +66,10 @@ def persistent(graph: Graph, images: np.ndarray, per_map: int, threads: int, rou
 
     errors = ErrorMap.draw(graph, 0, persistent=RATE)
     wanted = FloatNetwork(errors.sensed(graph)).scores(tensor).numpy()
-    differing = int((packed.with_errors(errors).scores(shown) != wanted).sum())
-    fast, slow = _best(rounds, ours, theirs)
-    done = maps * per_map
-    return _row(f"persistent, {per_map} images a map", threads, done / fast, done / slow, differing)
+    differing = int((packed.with_errors(errors).scores(pixels) != wanted).sum())
+    times, done = seconds(rounds, ours, theirs), maps * per_map
+    what = f"persistent, {per_map:,} images a map, against torch"
+    return _row(what, threads, (done, times[0]), (done, times[1]), differing)
 
 
 def transient(graph: Graph, images: np.ndarray, threads: int, rounds: int) -> list[dict]:
@@ -87,11 +87,11 @@ def transient(graph: Graph, images: np.ndarray, threads: int, rounds: int) -> li
     packed.scores(images[:FEW])
     plain.scores(images[:FEW])
     jobs = lambda: packed.scores(images), lambda: plain.scores(images), theirs
-    ours, sampler, slow = _best(rounds, *jobs)
+    ours, sampler, masks = seconds(rounds, *jobs)
     n = len(images)
     return [
-        _row("read errors, torch", threads, n / ours, FEW / slow, differing),
-        _row("read errors, plain sampler", threads, n / ours, n / sampler, 0),
+        _row("read errors, against torch", threads, (n, ours), (FEW, masks), differing),
+        _row("read errors, against a plain sampler", threads, (n, ours), (n, sampler), 0),
     ]
 
 
@@ -147,26 +147,56 @@ def _misread(rows, sign, inputs, seed, rate, totals):
             place += 1 + int(math.log(1 - np.random.random()) * scale)  # noqa: NPY002
 
 
-def _row(what: str, threads: int, ours: float, theirs: float, differing: int) -> dict:
+def _row(
+    what: str,
+    threads: int,
+    ours: tuple[int, list[float]],
+    theirs: tuple[int, list[float]],
+    differing: int,
+) -> dict:
+    """``ours`` and ``theirs`` are images of a round, and seconds of each."""
+    (images, times), (other_images, other_times) = ours, theirs
     return {
         "errors": what,
         "rate": RATE,
         "threads": threads,
-        "images_per_second": ours,
-        "other_images_per_second": theirs,
-        "ratio": ours / theirs,
+        "images_per_second": images / min(times),
+        "other_images_per_second": other_images / min(other_times),
+        "ratio": ratio(other_times, times, images / other_images),
         "differing_scores": differing,
     }
 
 
-def main() -> None:
-    """Measures at one thread and at all cores."""
+def markdown(results: dict) -> str:
+    """A table, a row for each kind of errors and number of threads."""
+    lines = [
+        "# Speed of the reference with bit errors",
+        "",
+        f"Written by `make bench-sweep`. Median of {results['rounds']} rounds, least and most in "
+        f"brackets. {made_with(results)}.",
+        "",
+        f"784-1024-1024-10 with a binary input and errors at a rate of {RATE:g}: the packed engine",
+        "against float32 torch with masks, and against itself with read errors of a plain sampler.",
+        "Images per second are those of the fastest round.",
+        "",
+        "| errors | threads | packed, images/s | other, images/s | ratio | other scores |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in results["errors"]:
+        speeds = (f"{row[f'{each}images_per_second']:,.0f}" for each in ("", "other_"))
+        cells = row["errors"], row["threads"], *speeds, shown(row["ratio"])
+        lines.append(f"| {' | '.join(map(str, cells))} | {row['differing_scores']} |")
+    return "\n".join([*lines, ""])
+
+
+def main() -> int:
+    """Measures at one thread and at all cores; 1 when scores differ."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--json", action="store_true")
+    add_output(parser)
     options = parser.parse_args()
-    graph, rows = _random_network(), []
+    graph, rows = random_network(), []
     images = np.random.default_rng(0).integers(0, 2, (options.images, 784), dtype=np.uint8)
     with torch.inference_mode():
         for threads in sorted({1, os.cpu_count() or 1}):
@@ -174,21 +204,14 @@ def main() -> None:
             for per_map in (1000, options.images):
                 rows.append(persistent(graph, images, per_map, threads, options.rounds))
             rows += transient(graph, images, threads, options.rounds)
-    if options.json:
-        print(json.dumps(rows, indent=2))
-    else:
-        print(
-            f"{'errors':<32}{'threads':>8}{'packed/s':>12}{'other/s':>12}{'ratio':>8}{'differ':>8}"
-        )
-        for row in rows:
-            print(
-                f"{row['errors']:<32}{row['threads']:>8}{row['images_per_second']:>12,.0f}"
-                f"{row['other_images_per_second']:>12,.0f}{row['ratio']:>8.1f}"
-                f"{row['differing_scores']:>8}"
-            )
-    if any(row["differing_scores"] for row in rows):
-        sys.exit("The scores of the two differ")
+    results = {
+        "rounds": options.rounds,
+        "versions": versions(("twincell", "torch", "numba")),
+        "errors": rows,
+    }
+    put("sweep", results, markdown(results), as_json=options.json, write=options.write)
+    return int(any(row["differing_scores"] for row in rows))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
