@@ -101,7 +101,7 @@ class Controlled(wiring.Component):
             loader.allowed.eq(bank.status[1]),
             bank.load_data_ready.eq(loader.ready),
             bank.load_data_refused.eq(loader.not_allowed | loader.no_place),
-            bank.load_row_step.eq(loader.written),
+            bank.load_row_step.eq(loader.collected),
             self.hold.eq(bank.control[2] | loader.o.valid),
         ]
 

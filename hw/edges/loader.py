@@ -12,8 +12,9 @@ class Loader(wiring.Component):
     """Collects the words of a line and passes the whole line on.
 
     A word is taken in a cycle with ``put`` and ``ready``, unless it is refused. The line is offered
-    from the cycle after its last word until it is taken; in between no word is. ``target`` and
-    ``row`` must not change within a line: ``restart`` forgets the words of a line begun.
+    from the cycle after its last word until it is taken, with the ``target`` and ``row`` of its
+    last word; in between no word is taken. ``target`` and ``row`` must not change within a line:
+    ``restart`` forgets the words of a line begun.
 
     Parameters
     ----------
@@ -27,7 +28,7 @@ class Loader(wiring.Component):
     put, word : In, a word
     ready : Out(1)
     not_allowed, no_place : Out(1), why a word offered in this cycle is refused, if it is
-    written : Out(1), a line was taken in this cycle
+    collected : Out(1), a line's last word is taken in this cycle
     o : Out(stream of lines)
     """
 
@@ -44,7 +45,7 @@ class Loader(wiring.Component):
                 "ready": Out(1),
                 "not_allowed": Out(1),
                 "no_place": Out(1),
-                "written": Out(1),
+                "collected": Out(1),
                 "o": Out(load_stream(targets)),
             }
         )
@@ -59,23 +60,23 @@ class Loader(wiring.Component):
                     m.d.comb += [rows.eq(target.rows), words.eq(target.words)]
 
         count = Signal.like(words)
-        taken = Signal()
+        taken, last = Signal(), Signal()
         m.d.comb += [
             self.ready.eq(~self.o.valid),
             self.not_allowed.eq(~self.allowed & self.ready),
             self.no_place.eq(self.allowed & (self.row >= rows)),
             taken.eq(self.put & self.ready & self.allowed & ~self.no_place),
-            self.o.payload.target.eq(self.target),
-            self.o.payload.row.eq(self.row),
-            self.written.eq(self.o.valid & self.o.ready),
+            last.eq(count == words - 1),
+            self.collected.eq(taken & last),
         ]
-        line = self.o.payload.line
-        last = count == words - 1
-        with m.If(self.written):
+        offered = self.o.payload
+        with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(taken):
             m.d.sync += [
-                line.eq(Cat(line, self.word)[WORD:]),
+                offered.target.eq(self.target),
+                offered.row.eq(self.row),
+                offered.line.eq(Cat(offered.line, self.word)[WORD:]),
                 count.eq(Mux(last, 0, count + 1)),
                 self.o.valid.eq(last),
             ]

@@ -116,7 +116,7 @@ MUTANTS = {
     "line a word short": (_lines, Loader, "elaborate",
         "count == words - 1", "count == words - 2"),
     "words of a line in reverse": (_lines, Loader, "elaborate",
-        "Cat(line, self.word)[WORD:]", "Cat(self.word, line)"),
+        "Cat(offered.line, self.word)[WORD:]", "Cat(self.word, offered.line)"),
     "count not reset by restart": (_lines, Loader, "elaborate",
         "with m.Elif(self.restart):", "with m.Elif(0):"),
     "count not reset by a line": (_lines, Loader, "elaborate",
@@ -128,7 +128,13 @@ MUTANTS = {
     "line offered forever": (_lines, Loader, "elaborate",
         "m.d.sync += self.o.valid.eq(0)", "m.d.sync += self.o.valid.eq(1)"),
     "line dropped before it is taken": (_lines, Loader, "elaborate",
-        "with m.If(self.written):", "with m.If(self.o.valid):"),
+        "with m.If(self.o.valid & self.o.ready):", "with m.If(self.o.valid):"),
+    "line waits at the row of the next": (_lines, Loader, "elaborate",
+        "offered.row.eq(self.row),\n", "\n"),
+    "line waits at the target of the next": (_lines, Loader, "elaborate",
+        "offered.target.eq(self.target),\n", "\n"),
+    "row steps before its last word": (_lines, Loader, "elaborate",
+        "self.collected.eq(taken & last)", "self.collected.eq(taken)"),
 }  # fmt: skip
 
 
