@@ -173,14 +173,17 @@ class BinaryConv(BinaryWeights):
         self.stride = stride or (1,) * len(kernel)
         self.padding = padding or (0,) * len(kernel)
 
-    def forward(self, values: Tensor) -> Tensor:
-        """(batch, channels, *size) to sums (batch, outputs, *size)."""
+    def padded(self, values: Tensor) -> Tensor:
+        """(batch, channels, *size) with what taps outside the image read."""
         outside = {Fill.MINUS: -1.0, Fill.PLUS: 1.0, Fill.ABSENT: 0.0}[self.fill]
         # functional.pad counts axes from the last.
         margins = [p for pad in reversed(self.padding) for p in (pad, pad)]
+        return functional.pad(values, margins, value=outside)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, channels, *size) to sums (batch, outputs, *size)."""
         convolve = functional.conv1d if len(self.kernel) == 1 else functional.conv2d
-        return convolve(functional.pad(values, margins, value=outside), self.weights(), None,
-                        self.stride)  # fmt: skip
+        return convolve(self.padded(values), self.weights(), None, self.stride)
 
     def extra_repr(self) -> str:
         outputs, channels = self.latent.shape[:2]

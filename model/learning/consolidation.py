@@ -5,6 +5,7 @@ A consolidation adds a penalty to the loss of later tasks. The binary layers' we
 compares, so its gradient reaches the latent weights straight through; batch-norm is left out.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..generators import mix
-from ..layers import BinaryLinear, ScoreHead
+from ..layers import BinaryConv, BinaryLinear, ScoreHead
 from .networks import binary_layers
 
 _AT_ONCE = 500  # images of the Fisher information
@@ -20,6 +21,9 @@ _AT_ONCE = 500  # images of the Fisher information
 
 class Consolidation:
     """No consolidation, and what the others refine."""
+
+    def check(self, network: nn.Module) -> None:
+        """Called before the first task; raises ``ValueError`` for a network that cannot have it."""
 
     def penalty(self, network: nn.Module) -> Tensor | None:
         """What is added to the loss, or ``None``."""
@@ -45,7 +49,11 @@ class Consolidation:
         """The inverse of :meth:`state_dict`."""
 
     def __repr__(self) -> str:
-        options = ((k, v) for k, v in vars(self).items() if isinstance(v, int | float))
+        options = (
+            (name, value)
+            for name, value in vars(self).items()
+            if isinstance(value, int | float) and not name.startswith("_")
+        )
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in options)})"
 
 
@@ -129,10 +137,13 @@ class ElasticWeights(_Quadratic):
         if samples < 1:
             raise ValueError(f"samples must be at least 1, not {samples!r}")
         self.samples, self.shuffled, self.seed = samples, shuffled, seed
-        self.tasks = 0
+        self._tasks = 0
+
+    def check(self, network: nn.Module) -> None:
+        _check_statistics(network)
 
     def end_task(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
-        draws = torch.Generator().manual_seed(mix(self.seed, self.tasks) >> 1)
+        draws = torch.Generator().manual_seed(mix(self.seed, *b"fisher", self._tasks) >> 1)
         picks = torch.randperm(len(images), generator=draws)[: self.samples]
         fisher = fisher_information(network, images[picks], labels[picks])
         if self.shuffled:
@@ -140,14 +151,14 @@ class ElasticWeights(_Quadratic):
                 each.view(-1)[torch.randperm(each.numel(), generator=draws)].view_as(each)
                 for each in fisher
             ]
-        self.tasks += 1
+        self._tasks += 1
         self._anchor(fisher, [layer.weights().detach() for layer in binary_layers(network)])
 
     def state_dict(self):
-        return super().state_dict() | {"tasks": [torch.tensor(self.tasks)]}
+        return super().state_dict() | {"tasks": [torch.tensor(self._tasks)]}
 
     def load_state_dict(self, state):
-        self.tasks = int(state["tasks"][0])
+        self._tasks = int(state["tasks"][0])
         super().load_state_dict({name: state[name] for name in state if name != "tasks"})
 
 
@@ -157,13 +168,13 @@ def fisher_information(network: nn.Module, images: Tensor, labels: Tensor) -> li
     The network is in evaluation mode, its gradients are cleared. Batch-norm needs running
     statistics here: one image has none.
     """
-    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    if not all(norm.track_running_stats for norm in norms):
-        raise ValueError("The Fisher information of single images needs running statistics")
+    _check_statistics(network)
     layers, training = binary_layers(network), network.training
     found = [torch.zeros_like(layer.latent) for layer in layers]
     hooks = [
-        layer.register_forward_hook(_squares(total))
+        layer.register_forward_hook(
+            _convolved_squares(total) if isinstance(layer, BinaryConv) else _squares(total)
+        )
         for layer, total in zip(layers, found, strict=True)
     ]
     network.eval()
@@ -181,6 +192,12 @@ def fisher_information(network: nn.Module, images: Tensor, labels: Tensor) -> li
     return found
 
 
+def _check_statistics(network: nn.Module) -> None:
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not all(norm.track_running_stats for norm in norms):
+        raise ValueError("The Fisher information of single images needs running statistics")
+
+
 def _squares(total: Tensor) -> Callable[[BinaryLinear, tuple[Tensor, ...], Tensor], None]:
     """A hook that adds to ``total`` the squared gradients of a layer's weights, image by image.
 
@@ -194,6 +211,28 @@ def _squares(total: Tensor) -> Callable[[BinaryLinear, tuple[Tensor, ...], Tenso
 
         def add(gradient: Tensor) -> None:
             total.addmm_(((scale * gradient) ** 2).T, squared)
+
+        output.register_hook(add)
+
+    return hook
+
+
+def _convolved_squares(
+    total: Tensor,
+) -> Callable[[BinaryConv, tuple[Tensor, ...], Tensor], None]:
+    """The same of a convolution, where an image's gradient is a sum of such products over all
+    places of the kernel."""
+
+    def hook(layer: BinaryConv, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        seen = layer.padded(inputs[0].detach())
+        for axis, (size, stride) in enumerate(zip(layer.kernel, layer.stride, strict=True)):
+            seen = seen.unfold(2 + axis, size, stride)
+        images, channels = seen.shape[:2]
+        taps = seen.reshape(images, channels, -1, math.prod(layer.kernel))
+
+        def add(gradient: Tensor) -> None:
+            each = torch.einsum("nop,ncpk->nock", gradient.flatten(2), taps)
+            total.add_((each**2).sum(dim=0).view_as(total))
 
         output.register_hook(add)
 

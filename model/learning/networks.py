@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..generators import mix
-from ..layers import BinaryLinear, Pixels, Sign
+from ..layers import BinaryLinear, BinaryWeights, Pixels, Sign
 from .devices.memory import LearningDevice, Memory
 
 
@@ -65,9 +65,10 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
-def binary_layers(network: nn.Module) -> list[BinaryLinear]:
-    """The binary layers of a network in order; raises ``ValueError`` when there are none."""
-    layers = [module for module in network.modules() if isinstance(module, BinaryLinear)]
+def binary_layers(network: nn.Module) -> list[BinaryWeights]:
+    """The binary layers of a network in order, dense ones and convolutions; raises ``ValueError``
+    when there are none."""
+    layers = [module for module in network.modules() if isinstance(module, BinaryWeights)]
     if not layers:
         raise ValueError("The network has no binary layers")
     return layers

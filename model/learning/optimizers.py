@@ -16,7 +16,7 @@ from numba import njit
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ..layers import BinaryLinear
+from ..layers import BinaryWeights
 from .devices.memory import LearningDevice, Memory
 from .networks import binary_layers, check_memories, give_memories, memories
 
@@ -100,13 +100,14 @@ class PulseAdam(_Adam):
     ----------
     network : its binary layers become devices of ``device``, drawn with ``seed``, unless they are
     start : random pulses of each synapse at most before that, see
-        :func:`~.networks.give_memories`
+        :func:`~.networks.give_memories`; devices that had theirs, in an earlier task, get no others
     lr : pulses per normalized step
     reprogram : when above 0, a synapse whose sign has just changed is SET, both devices, and gets
         this many pulses towards its new sign. (The source has one, commented out.)
 
-    Raises ``ValueError`` for a network without memories and device, and for one whose memories are
-    of another device. Warns of a layer whose weights are all equal: no gradient could part them.
+    Raises ``ValueError`` for a network without memories and device, for one whose memories are of
+    another device, and for a start of devices that had none. Warns of a layer whose weights are all
+    equal: no gradient could part them.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class PulseAdam(_Adam):
         if isinstance(reprogram, bool) or not isinstance(reprogram, int) or reprogram < 0:
             raise ValueError(f"reprogram must be a number of pulses from 0, not {reprogram!r}")
         layers = binary_layers(network)
-        if start and any(hasattr(layer, "memory") for layer in layers):
+        if start and any(not memory.start_pulses for memory in memories(network).values()):
             raise ValueError("The layers have memories: their start is Memory.randomize(pulses)")
         if not all(hasattr(layer, "memory") for layer in layers):
             if device is None:
@@ -230,12 +231,12 @@ def metaplastic(
 ) -> MetaplasticAdam:
     """Metaplastic Adam of a network, with one ``meta`` or one for each binary layer.
 
-    In a network without binary layers its matrices of real weights are consolidated. Raises
+    In a network without binary layers the matrices of its dense layers are consolidated. Raises
     ``ValueError`` for weights on devices, which only pulses move.
     """
     if on_devices := memories(network):
         raise ValueError(f"Layer {min(on_devices)} is on devices: PulseAdam trains it")
-    weights = [each.latent for each in network.modules() if isinstance(each, BinaryLinear)]
+    weights = [each.latent for each in network.modules() if isinstance(each, BinaryWeights)]
     weights = weights or [each.weight for each in network.modules() if isinstance(each, nn.Linear)]
     metas = [meta] * len(weights) if isinstance(meta, int | float) else list(meta)
     if len(metas) != len(weights):

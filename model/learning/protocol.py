@@ -116,7 +116,8 @@ def learn(
     checkpoint_every : epochs from one checkpoint to the next; the end always leaves one
     progress : called after each epoch
 
-    Raises ``ValueError`` for tasks smaller than a batch, ``CheckpointError``.
+    Raises ``ValueError`` for tasks smaller than a batch and for a network that cannot have the
+    consolidation, ``CheckpointError``.
     """
     if checkpoint_every < 1:
         raise ValueError(f"checkpoint_every must be at least 1, not {checkpoint_every!r}")
@@ -124,7 +125,9 @@ def learn(
         if (count := len(each.train_images)) < protocol.batch:
             batch = protocol.batch
             raise ValueError(f"{each.name}: {count} images are fewer than a batch's {batch}")
-    run = _Run(network, optimizer, tasks, protocol, consolidation or Consolidation())
+    consolidation = consolidation or Consolidation()
+    consolidation.check(network)
+    run = _Run(network, optimizer, tasks, protocol, consolidation)
     path = None if directory is None else Path(directory) / CHECKPOINT
     mark = run.identity(identity)
     if path and (state := load_checkpoint(path, mark)):
@@ -261,14 +264,21 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 def _norm_state(network: nn.Module) -> dict[str, Tensor]:
     """Copies of the parameters and buffers of all batch-norms, and of the offsets and the scale of
     a score head, which stands in the place of one; by their names in the network."""
-    kinds = (nn.modules.batchnorm._BatchNorm, ScoreHead)
-    return {
+    modules = dict(network.named_modules())
+    norms = {
         f"{name}.{key}": value.clone()
-        for name, module in network.named_modules()
-        if isinstance(module, kinds)
+        for name, module in modules.items()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm)
         for key, value in module.state_dict().items()
+    }
+    heads = {
+        f"{name}.{key}": value.detach().clone()
+        for name, module in modules.items()
+        if isinstance(module, ScoreHead)
+        for key, value in module.named_parameters(recurse=False)
         if key != "latent"
     }
+    return norms | heads
 
 
 def _description(optimizer: Optimizer) -> str:

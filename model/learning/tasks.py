@@ -2,6 +2,7 @@
 """Tasks to learn one after the other, and streams of pieces of one task."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +16,7 @@ from ..generators import mix
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Labelled images, flattened: uint8 (N, pixels), labels int64 (N,)."""
+    """Labelled images, uint8 (N, pixels) or as the network takes them, and labels, int64 (N,)."""
 
     name: str
     train_images: Tensor
@@ -38,14 +39,23 @@ def digest(parts: Iterable[Tensor]) -> str:
     return sha.hexdigest()
 
 
-def task(data: Dataset) -> Task:
-    """A data set as one task."""
+def task(data: Dataset, shape: tuple[int, ...] | None = None) -> Task:
+    """A data set as one task.
+
+    Parameters
+    ----------
+    shape : of an image as the network takes it: channels, rows, columns for convolutions; by
+        default flat
+
+    Raises ``DataError`` when the number of pixels differs.
+    """
+    shaped = data.shaped(shape or (math.prod(data.shape),))
     return Task(
         data.name,
-        torch.tensor(data.train_images).flatten(1),
-        torch.tensor(data.train_labels).long(),
-        torch.tensor(data.test_images).flatten(1),
-        torch.tensor(data.test_labels).long(),
+        torch.tensor(shaped.train_images),
+        torch.tensor(shaped.train_labels).long(),
+        torch.tensor(shaped.test_images),
+        torch.tensor(shaped.test_labels).long(),
     )
 
 

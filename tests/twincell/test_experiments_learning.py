@@ -42,6 +42,7 @@ from twincell.experiments._learning import (
     CORRELATION,
     FRACTION,
     RESULT,
+    Training,
     at_the_end,
     mean_interval,
     measured,
@@ -59,6 +60,7 @@ from twincell.model.learning.tasks import held_out, task
 from twincell.networks import UsageError
 
 MODULE = "tests.support.trainings"
+EXAMPLE = Path(weak_reset.__file__).parents[2] / "docs" / "example-pulse-trains.csv"
 
 
 def test_intervals_of_means_are_students():
@@ -408,7 +410,7 @@ def test_any_device_is_studied_as_the_published_one_is(twincell, tmp_path):
     assert studied(None) == studied("weak-reset") == WeakReset()
     quiet = studied("weak-reset-mean")
     assert set(NAMED) - set(imperfections(quiet)) == {CYCLES, "telegraph", "pink"}
-    path = Path(weak_reset.__file__).parents[2] / "docs" / "example-pulse-trains.csv"
+    path = EXAMPLE
     mine = studied(str(path))
     assert isinstance(mine, Fitted)
     names = ("pulse-limit", "rounding", "spread", "noise")
@@ -432,9 +434,20 @@ def test_any_device_is_studied_as_the_published_one_is(twincell, tmp_path):
     assert code == 2 and "solar gives no pulses: --device is of weak-reset and weak-" in error
 
 
+def test_a_device_that_has_changed_meanwhile_is_refused(tmp_path):
+    """A training reads the file itself, maybe an hour after the recipe was written."""
+    path = tmp_path / "trains.csv"
+    path.write_bytes(EXAMPLE.read_bytes())
+    begun = recipe(weak_reset.VERSION, weak_reset.QUICK) + f", {studied(str(path))}"
+    path.write_text(path.read_text().replace("D01,0,7605", "D01,0,7606"))
+    training = Training(weak_reset.__name__, "full@2", 1, True, None, tmp_path, 2, begun, str(path))
+    with pytest.raises(UsageError, match=r"trains\.csv has changed since the run began; start it"):
+        weak_reset.trained(training, lambda epoch: None)
+
+
 @pytest.mark.slow
 def test_a_study_of_ones_own_device(tmp_path, monkeypatch):
-    path = Path(weak_reset.__file__).parents[2] / "docs" / "example-pulse-trains.csv"
+    path = EXAMPLE
     small = replace(weak_reset.QUICK, hidden=(12,), epochs=2, rates=(8.0,))
     monkeypatch.setattr(weak_reset, "QUICK", small)
     job = Job(quick=True, folder=tmp_path, device=str(path))

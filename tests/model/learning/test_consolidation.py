@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from twincell.model.layers import Pixels, ScoreHead
+from twincell.model.layers import BinaryConv, Pixels, ScoreHead, Sign
 from twincell.model.learning import consolidation
 from twincell.model.learning.consolidation import (
     Consolidation,
@@ -57,6 +57,34 @@ def test_fisher_information_is_the_mean_square_of_single_gradients(network, head
         assert torch.allclose(one, other, rtol=1e-5) and one.max() > 0
     with pytest.raises(ValueError, match=r"^The Fisher information of single images needs running"):
         fisher_information(normed_mlp((6, 3), Pixels(4), 1, running=False), images, labels)
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize("fill", ["minus", "absent"])
+def test_fisher_information_of_convolutions(axes, fill, monkeypatch):
+    """Sums over all places of the kernel, with steps and with a border."""
+    monkeypatch.setattr(consolidation, "_AT_ONCE", 5)
+    torch.manual_seed(3)
+    form = {"stride": (2, 1)[:axes], "padding": (1, 2)[:axes], "fill": fill}
+    norm = nn.BatchNorm1d if axes == 1 else nn.BatchNorm2d
+    network = nn.Sequential(
+        Pixels(4, 0, 15), BinaryConv(2, 3, (3, 2)[:axes], **form), norm(3), Sign(), nn.Flatten(),
+        ScoreHead(9 if axes == 1 else 63, 3),
+    ).eval()  # fmt: skip
+    network[2].running_var.fill_(400)  # of sums of whole numbers, whose signs nothing rounds
+    images = torch.randint(0, 16, (7, 2, *(5, 4)[:axes]), dtype=torch.uint8)
+    labels = torch.randint(0, 3, (7,))
+    found = fisher_information(network, images, labels)
+    expected = [torch.zeros_like(w) for w in _latents(network)]
+    for k in range(7):
+        loss = functional.cross_entropy(network(images[k : k + 1]), labels[k : k + 1])
+        for total, gradient in zip(
+            expected, torch.autograd.grad(loss, _latents(network)), strict=True
+        ):
+            total += gradient**2 / 7
+    assert len(found) == 2
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-5, atol=1e-9) and one.max() > 0
 
 
 def _flip(network, seed):

@@ -135,6 +135,7 @@ def test_one_point_makes_no_steep_tail():
 
 def test_a_straight_device_has_one_slope():
     found = fit(_train(TwoSlopes(8.8, 5e-4, 1e9, 0.0, 0.0), [0, 3, 10, 30, 100, 300, 1000]))
+    assert found.tail == found.slope
     at_end = found.slope * found.knee + found.tail * (1000 - found.knee)
     assert at_end == pytest.approx(0.5, rel=1e-6)
 

@@ -59,6 +59,10 @@ def test_the_seed_decides(name):
         _live(each, 3, 4)
     assert _equal(one.state_dict(), same.state_dict())
     assert not torch.equal(one.ln_ohm, other.ln_ohm)
+    pulsed = [DEVICES[name].memory((50,), seed) for seed in (1, 2)]  # without a random start
+    for each in pulsed:
+        each.pulse(torch.full((50,), 3.0))
+    assert not torch.equal(*(each.ln_ohm for each in pulsed))
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

@@ -7,16 +7,22 @@ import pytest
 import torch
 from torch import nn
 
-from twincell.model.layers import BinaryLinear, Pixels, ScoreHead
+from twincell.model.data import load
+from twincell.model.export import differences, export
+from twincell.model.layers import BinaryLinear, Pixels, ScoreHead, convnet
 from twincell.model.learning.devices.ideal import Ideal
 from twincell.model.learning.devices.memory import BL, BLB
 from twincell.model.learning.devices.weak_reset import WeakReset
-from twincell.model.learning.networks import give_memories, memories, normed_mlp
+from twincell.model.learning.networks import binary_layers, give_memories, memories, normed_mlp
 from twincell.model.learning.optimizers import (
     MetaplasticAdam,
     PulseAdam,
     metaplastic,
 )
+from twincell.model.learning.protocol import Protocol, learn
+from twincell.model.learning.report import pulse_report
+from twincell.model.learning.tasks import task
+from twincell.model.recipe import Convolution
 
 
 class _Scalar:
@@ -170,6 +176,40 @@ def test_devices_are_not_left_aside():
         metaplastic(network, 1.35)
 
 
+def _convnet():
+    torch.manual_seed(1)
+    layer = Convolution(channels=6, kernel=3, padding=1, fill="minus", pool=2)
+    return convnet((1, 8, 8), [layer], (32,), 10, Pixels(5))
+
+
+def test_convolutions_learn_on_devices():
+    """Their weights are synapses as any other, and the export is what the devices hold."""
+    whole = task(load("digits"), (1, 8, 8))
+    network = _convnet()
+    history = learn(
+        network,
+        lambda net: PulseAdam(net, WeakReset(), 2, start=20, lr=2.0),
+        [whole],
+        Protocol(8, 50, halve_every=3),
+    )
+    assert history.final()[0] > 0.5
+    kept = memories(network)
+    assert [tuple(each.shape) for each in kept.values()] == [(6, 1, 3, 3), (32, 96), (10, 32)]
+    for name, memory in kept.items():
+        assert torch.equal(network.get_submodule(name).latent, memory.weights())
+    assert [layer.devices for layer in pulse_report(network).layers] == [108, 6144, 640]
+    graph = export(network, "convolved", (1, 8, 8))
+    assert differences(network, graph, whole.test_images).labels == 0
+
+
+def test_convolutions_are_metaplastic():
+    network = _convnet()
+    found = metaplastic(network, [1.0, 2.0, 3.0])
+    for layer, group in zip(binary_layers(network), found.param_groups, strict=False):
+        assert group["params"][0] is layer.latent
+    assert [group["meta"] for group in found.param_groups] == [1.0, 2.0, 3.0, 0.0]
+
+
 def test_weights_that_are_all_equal_are_told():
     """Their gradients are equal as well, and training would go nowhere without a word."""
     device = WeakReset().only()
@@ -178,8 +218,13 @@ def test_weights_that_are_all_equal_are_told():
     network = nn.Sequential(BinaryLinear(30, 20))
     PulseAdam(network, device, start=20)
     assert network[0].latent.unique().tolist() == [-1, 1]
+    worn = network[0].memory.pulses.clone()
+    PulseAdam(network, device, start=20)  # of the next task: they have had their start
+    assert torch.equal(network[0].memory.pulses, worn)
+    with pytest.warns(UserWarning, match=r"^All weights of layer 0 are equal"):
+        PulseAdam(fresh := nn.Sequential(BinaryLinear(30, 20)), device)
     with pytest.raises(ValueError, match=r"^The layers have memories: their start is Memory.rand"):
-        PulseAdam(network, device, start=20)
+        PulseAdam(fresh, device, start=20)
 
 
 @pytest.mark.parametrize("device", [Ideal(initial_spread=False), WeakReset()])

@@ -10,11 +10,11 @@ from torch import nn
 
 from twincell.model.checkpoint import CheckpointError
 from twincell.model.data import Dataset
-from twincell.model.layers import Pixels
+from twincell.model.layers import Pixels, mlp
 from twincell.model.learning import protocol as protocol_module
 from twincell.model.learning.consolidation import ElasticWeights, SynapticIntelligence
 from twincell.model.learning.devices.weak_reset import WeakReset
-from twincell.model.learning.networks import normed_mlp
+from twincell.model.learning.networks import give_memories, memories, normed_mlp
 from twincell.model.learning.optimizers import PulseAdam, metaplastic
 from twincell.model.learning.protocol import Epoch, History, Protocol, accuracy, learn
 from twincell.model.learning.tasks import by_classes, permuted, stream, task
@@ -130,6 +130,52 @@ def test_a_checkpoint_of_another_run_is_refused(bars, tmp_path):
     with pytest.raises(CheckpointError, match=r"is of another consolidation\. Delete it"):
         learn(_network(), _meta, tasks, protocol, directory=elastic, consolidation=other)
     refused("network and optimizer", network, _pulses, tasks, protocol)
+
+
+def test_an_interrupted_run_goes_on_with_the_consolidation_it_had(bars, tmp_path):
+    """Which has seen a task meanwhile: that is its state, and not which one it is."""
+    tasks, protocol = permuted(bars, 2, 0), Protocol(1, 25)
+    expected = learn(_network(), _meta, tasks, protocol, consolidation=ElasticWeights(50.0, 40))
+    elastic = ElasticWeights(50.0, 40)
+
+    def stop(epoch):
+        raise KeyboardInterrupt
+
+    for _ in tasks:
+        with pytest.raises(KeyboardInterrupt):
+            learn(_network(), _meta, tasks, protocol, directory=tmp_path, consolidation=elastic,
+                  progress=stop)  # fmt: skip
+    found = learn(_network(), _meta, tasks, protocol, directory=tmp_path, consolidation=elastic)
+    assert found == expected
+
+
+def test_what_cannot_be_consolidated_is_refused_before_the_first_epoch(bars):
+    network = normed_mlp((16, 24, 4), Pixels(4), 3, running=False)
+    with pytest.raises(ValueError, match=r"^The Fisher information of single images needs running"):
+        learn(network, _meta, [task(bars)], Protocol(1, 25), consolidation=ElasticWeights(),
+              progress=lambda epoch: pytest.fail("an epoch was trained"))  # fmt: skip
+
+
+def test_devices_keep_their_start_in_the_next_task(bars):
+    network = _network()
+    learn(
+        network,
+        lambda net: PulseAdam(net, WeakReset(), 5, start=20, lr=6.0),
+        permuted(bars, 2, 1),
+        Protocol(1, 25),
+    )
+    give_memories(fresh := _network(), WeakReset(), 5, start=20)
+    starts = [float(memory.start_pulses) for memory in memories(fresh).values()]
+    assert starts == [float(memory.start_pulses) for memory in memories(network).values()]
+
+
+def test_the_norms_of_a_task_are_no_devices(bars):
+    """A score head has both; the devices are the network's, whatever task is tested."""
+    network = mlp(16, (24,), 4, Pixels(4))
+    give_memories(network, WeakReset(), 5, start=20)
+    names = {name.partition(".")[2] for name in protocol_module._norm_state(network)}
+    statistics = {"running_mean", "running_var", "num_batches_tracked"}
+    assert names == {"weight", "bias", *statistics, "offset", "log_scale"}
 
 
 def test_each_task_is_tested_with_its_own_norm(bars):
