@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Where it runs: board targets and the host link. Nothing is implemented here yet."""
+"""Where it runs: board targets and the host link."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..hw.edges.registers import ADDRESS_BITS
 from ..model import files
-from ..model.reads import ArrayReads, ReadOrder, by_position
+from ..model.reads import ArrayReads, ReadOrder, by_position, flat_pixels
 from .instrument import Instrument
 
 FORMAT, VERSION = "twincell-board", 2
@@ -229,14 +229,13 @@ class Description(_Part):
         return self.register("IMAGE_WORDS").value
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Images as words for ``IMAGE_DATA``, uint32 (images, image_words)."""
-        pixels, size = self.image.pixels, self.image.pixel_bytes
-        flat = np.asarray(images).reshape(len(images), -1)
-        top = (1 << self.image.pixel_bits) - 1
-        if flat.shape[1] != pixels or (flat.size and not 0 <= flat.min() <= flat.max() <= top):
-            raise ValueError(f"An image has {pixels} pixels of 0 to {top}")
-        flat = by_position(flat, self.image.channels)
-        octets = flat.astype(f"<u{size}").view(np.uint8).reshape(len(flat), -1)
+        """Images as words for ``IMAGE_DATA``, uint32 (images, image_words).
+
+        Raises ``ValueError`` when an image has another size or a pixel leaves its range.
+        """
+        flat = flat_pixels(images, self.image.pixels, self.image.pixel_bits)
+        flat, size = by_position(flat, self.image.channels), self.image.pixel_bytes
+        octets = flat.astype(f"<u{size}").view(np.uint8).reshape(len(flat), flat.shape[1] * size)
         padded = np.zeros((len(flat), self.image_words * 4), dtype=np.uint8)
         padded[:, : octets.shape[1]] = octets
         return padded.view("<u4")

@@ -15,7 +15,7 @@ from ..hw.edges.packets import PacketLayout
 from ..hw.gearbox import Gearbox, beats
 from ..hw.network import Network
 from .buffer import WORD, BlockStore, ImageReader, ImageWriter
-from .registers import instrument_registers
+from .registers import WAITING_BITS, instrument_registers
 from .results import ResultLayout, Results
 from .run import Run
 
@@ -80,6 +80,9 @@ class Instrument(wiring.Component):
         self.layout = ResultLayout.of(self.packets)
         if results is None:
             results = max(RESULT_QUEUE // self.layout.words, 1)
+        most = ((1 << WAITING_BITS) - 1) // self.layout.words
+        if results > most:
+            raise ValueError(f"The queue holds up to {most:,} results, not {results:,}")
         self.capacity = Capacity(slots, results)
         bits = self.packets.pixels * self.packets.pixel_bytes * 8
         self.image_words = beats(bits, WORD)

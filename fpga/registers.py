@@ -5,6 +5,7 @@ from ..hw.edges.network_map import FIRST_FREE
 from ..hw.edges.registers import Access, Field, Register
 
 COUNT_BITS = 24  # of the images of a run
+WAITING_BITS = 16  # of the words in the queue of results
 
 
 def instrument_registers(
@@ -63,7 +64,7 @@ def instrument_registers(
             (
                 Field("RUNNING", 0, 1, "a result of the run is still to come"),
                 Field("REFUSED", 1, 1, "the last START was refused"),
-                Field("WORDS", 16, 16, "words in the queue of results"),
+                Field("WORDS", 16, WAITING_BITS, "words in the queue of results"),
             ),
         ),
         Register(

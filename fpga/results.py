@@ -67,14 +67,14 @@ class Results(wiring.Component):
 
     def __init__(self, layout: ResultLayout, beat, depth: int):
         self.layout = layout
-        self.depth = depth
+        self.words = max(layout.words * depth, 2)  # of the queue
         super().__init__(
             {
                 "i": In(stream.Signature(beat)),
                 "finished": Out(1),
                 "word": Out(WORD_BYTES * 8),
                 "take": In(1),
-                "waiting": Out(range(layout.words * depth + 1)),
+                "waiting": Out(range(self.words + 1)),
             }
         )
 
@@ -84,7 +84,7 @@ class Results(wiring.Component):
         layout, beat = self.layout, self.i.payload
         bits, per_word = layout.unit_bytes * 8, layout.units_per_word
         units = layout.words * per_word
-        m.submodules.queue = queue = Queue(32, layout.words * self.depth)
+        m.submodules.queue = queue = Queue(32, self.words)
 
         index = Signal(range(max(len(beat.scores), 2)))  # of the score in its beat
         unit = Signal(range(units))

@@ -89,6 +89,18 @@ class LayerPlan:
         """Sum of the planes' weights, at most."""
         return self.planes if self.equal else (1 << self.planes) - 1
 
+    @property
+    def on_one_lane(self) -> "LayerPlan":
+        """The same layer, one input of one neuron a cycle: what a plan starts from."""
+        return replace(
+            self,
+            lanes=1,
+            neurons=1,
+            arrangement=Arrangement.COLUMNS,
+            cycles_per_read=1,
+            parallel=False,
+        )
+
     def shown(self, presentations: int) -> "LayerPlan":
         """The layer as it works with a number of presentations."""
         if not self.presentations:

@@ -71,11 +71,9 @@ class Network(wiring.Component):
         arrays: ArrayFactory | None = None,
         loadable: bool = False,
     ):
-        nodes = [_of_variants(graph, plan, layer) for layer in plan.layers]
-        shapes = [(layer.outputs, layer.inputs) for layer in plan.layers]
-        found = [getattr(node, "weights", None) for node in nodes]
-        if [None if w is None else (w.outputs, w.fan_in) for w in found] != shapes:
+        if not plan.suits(graph):
             raise ValueError(f"The plan of {plan.network!r} was not made for {graph.name!r}")
+        nodes = [_of_variants(graph, plan, layer) for layer in plan.layers]
         self.graph = graph
         self.plan = plan
         make = arrays or digital_array

@@ -71,7 +71,7 @@ class Budget:
     first_layer: FirstLayer | str = FirstLayer.SERIAL
 
     def __post_init__(self):
-        one = isinstance(self.arrangement, str)
+        one = not isinstance(self.arrangement, tuple | list)
         given = (self.arrangement,) if one else tuple(self.arrangement)
         allowed = tuple(str(each) for each in Arrangement)
         for each in given:
@@ -96,7 +96,8 @@ class Budget:
 
 
 def _positive(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,34 @@ class Plan:
         layers = tuple(layer.shown(chosen) for layer in self.layers)
         pools = tuple(pool.shown(chosen) for pool in self.pools)
         return replace(self, layers=layers, pools=pools, presentations=(chosen,))
+
+    def suits(self, graph: Graph) -> bool:
+        """Whether it is a plan of such a graph: of its image, layers and poolings, whatever their
+        size, and of presentations that the graph supports."""
+        planes = graph.input.planes
+        supported = planes.presentations if isinstance(planes, Stochastic) else ()
+        most = max(self.presentations, default=0)
+        if bool(supported) != bool(most) or not set(self.presentations) <= set(supported):
+            return False
+        layers = [
+            replace(
+                layer,
+                presentations=self.presentations,
+                planes=most if layer.equal else layer.planes,
+            )
+            if layer.presentations
+            else layer
+            for layer in _layers(graph)
+        ]
+        pools = [
+            replace(pool, presentations=self.presentations if pool.presentations else ())
+            for pool in _one_channel_pools(graph)
+        ]
+        return (
+            (self.pixels, self.pixel_bits) == (graph.values[0].size, planes.bits)
+            and [layer.on_one_lane for layer in self.layers] == layers
+            and [replace(pool, size=1) for pool in self.pools] == pools
+        )
 
     @property
     def input_beats(self) -> int:
@@ -256,17 +285,23 @@ def _pools(graph: Graph, layers: list[LayerPlan], budget: Budget) -> tuple[PoolP
     cycles = max(layer.cycles for layer in layers)
     if budget.images_per_second is not None:
         cycles, wanted = _wanted(budget)
-    shown = graph.input.planes.presentations if graph.repeated else ()
     found = []
+    for one in _one_channel_pools(graph):
+        channels = graph.values[one.node - 1].shape[0]
+        sizes = [replace(one, size=size) for size in _divisors(channels)]
+        found.append(next((each for each in sizes if each.cycles <= cycles), sizes[-1]))
+        if budget.images_per_second is not None and found[-1].cycles > cycles:
+            raise PlanError(f"{wanted}, but {one.name} takes at least {found[-1].cycles}")
+    return tuple(found)
+
+
+def _one_channel_pools(graph: Graph) -> Iterator[PoolPlan]:
+    """Each pooling, a channel a cycle."""
+    shown = graph.input.planes.presentations if graph.repeated else ()
     for index, node, value, _ in graph.steps():
         if isinstance(node, MaxPool):
             window = Window.of(node, value.shape)
-            one = PoolPlan(f"pool{index}", index, window, presentations=shown)
-            sizes = [replace(one, size=size) for size in _divisors(value.shape[0])]
-            found.append(next((each for each in sizes if each.cycles <= cycles), sizes[-1]))
-            if budget.images_per_second is not None and found[-1].cycles > cycles:
-                raise PlanError(f"{wanted}, but {one.name} takes at least {found[-1].cycles}")
-    return tuple(found)
+            yield PoolPlan(f"pool{index}", index, window, presentations=shown)
 
 
 def _arranged(layers: list[LayerPlan], budget: Budget) -> list[LayerPlan]:
@@ -357,7 +392,8 @@ def _smallest(menus: list[list[LayerPlan]], budget: Budget) -> list[LayerPlan]:
 def _wanted(budget: Budget) -> tuple[int, str]:
     """Cycles of an image at the budget's rate, and a message's beginning that says so."""
     rate = budget.images_per_second or 0.0
-    cycles = math.floor(min(budget.clock / rate, MAX_CYCLES))
+    # The rate may be clock / n, of which rounding could leave a little less than n.
+    cycles = math.floor(min(budget.clock / rate, MAX_CYCLES) * (1 + 2**-50))
     clock = f"{budget.clock / 1e6:g} MHz"
     return cycles, f"{rate:g} images per second at {clock} leave {cycles} cycles an image"
 

@@ -143,12 +143,14 @@ class Sums(wiring.Component):
             # agree - disagree = ones of (agree, not disagree) less one for every lane of a read.
             lanes = layer.folds * layer.lanes
             weights = variants if layer.equal else (weight,)
-            self.constants -= np.array([[lanes * each << halve] for each in weights])
+            offsets = [lanes * each << halve for each in weights]
+            self.constants -= np.array(offsets)[:, None]
             most += lanes * weight
+        else:
+            offsets = [0]
         low, high = int(self.constants.min()), int(self.constants.max())
         if bounds is not None:
-            offset = (layer.folds * layer.lanes * weight << halve) if layer.ternary else 0
-            low, high = min(low, bounds[0] - offset), max(high, bounds[1] - offset)
+            low, high = min(low, bounds[0] - max(offsets)), max(high, bounds[1] - min(offsets))
         self.constant_range = low, high
         self.loadable = bounds is not None
         self.constant_shape = range_shape(low, high)

@@ -116,7 +116,10 @@ def emit(
         When Yosys fails.
     """
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name):
-        raise ValueError(f"A Verilog name is letters, digits, '-' and '_', not {name!r}")
+        raise ValueError(
+            f"A Verilog name is letters, digits, '-' and '_', and begins with a letter or '_', not "
+            f"{name!r}"
+        )
     if weights not in WEIGHTS:
         raise ValueError(f"Weights are {' or '.join(WEIGHTS)}, not {weights!r}")
     top = name.replace("-", "_")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """In which order arrays are read: plain data that a plan decides and every executor follows."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,23 @@ def by_position(values: np.ndarray, channels: int, rows: int = 1) -> np.ndarray:
         return values
     shape = values.shape
     return values.reshape(*shape[:-1], channels, rows, -1).swapaxes(-1, -3).reshape(shape)
+
+
+def flat_pixels(images: np.ndarray, pixels: int, bits: int) -> np.ndarray:
+    """Images (N, ...) as rows of pixels (N, pixels), unsigned integers of so many bits.
+
+    Raises ``ValueError`` when an image has another size, or for a pixel that is no such integer.
+    """
+    images = np.asarray(images)
+    rows = images.reshape(len(images), math.prod(images.shape[1:]))
+    if rows.shape[1] != pixels:
+        raise ValueError(f"An image has {pixels} pixels, not {rows.shape[1]}")
+    if not np.issubdtype(rows.dtype, np.integer) and rows.dtype != np.bool_:
+        raise ValueError(f"Pixels must be integers, not {rows.dtype}")
+    most = (1 << bits) - 1
+    if rows.size and (rows.min() < 0 or rows.max() > most):
+        raise ValueError(f"Pixels are 0 to {most}, not {rows.min()} to {rows.max()}")
+    return rows
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,12 @@ convolution, position by position, and the last beat padded with zeros; and
 last beat mean nothing; the label counts on the beat whose ``last`` is 1.
 """
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..model.reads import by_position
+from ..model.reads import by_position, flat_pixels
 from .ports import Ports, PortsError, Stream, read
 
 
@@ -46,17 +45,8 @@ class Codec:
 
         Raises ``ValueError`` when an image has another size or a pixel leaves its range.
         """
-        images = np.asarray(images)
-        pixels = images.reshape(len(images), math.prod(images.shape[1:]))
-        if pixels.shape[1] != self.pixels:
-            raise ValueError(f"An image has {self.pixels} pixels, not {pixels.shape[1]}")
-        if not np.issubdtype(pixels.dtype, np.integer) and pixels.dtype != np.bool_:
-            raise ValueError(f"Pixels must be integers, not {pixels.dtype}")
-        limit = (1 << self.pixel_bits) - 1
-        if pixels.size and (pixels.min() < 0 or pixels.max() > limit):
-            found = f"{pixels.min()} to {pixels.max()}"
-            raise ValueError(f"Pixels are 0 to {limit}, not {found}")
-        padded = np.zeros((len(images), self.input_beats * self.pixels_per_beat), dtype="<u2")
+        pixels = flat_pixels(images, self.pixels, self.pixel_bits)
+        padded = np.zeros((len(pixels), self.input_beats * self.pixels_per_beat), dtype="<u2")
         padded[:, : self.pixels] = by_position(pixels, self.channels)
         elements = padded.reshape(-1, self.pixels_per_beat)
         if self.pixel_bits in (8, 16):

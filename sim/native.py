@@ -118,6 +118,8 @@ def trace(
     an error, since it may be what there is to see.
     """
     network, vcd = codec(build), Path(vcd).absolute()
+    if not 0 <= index < len(images):
+        raise ValueError(f"There are {len(images)} images, from 0 on; there is no image {index}")
     bounds = slices(len(images))
     number, (a, b) = next((n, s) for n, s in enumerate(bounds) if s[0] <= index < s[1])
     vcd.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..hw.edges.packets import PacketLayout
-from ..model.reads import by_position
+from ..model.reads import by_position, flat_pixels
 from .ports import PortsError, read
 
 
@@ -19,17 +19,15 @@ class PacketCodec(PacketLayout):
     """Translates between images and the packets of one wrapped network."""
 
     def encode(self, images: np.ndarray) -> np.ndarray:
-        """Unsigned pixels (N, ...) to packets, uint8 (N, bytes); pixels beyond the last are 0."""
-        images = np.asarray(images)
-        pixels = images.reshape(len(images), -1)
-        most = (1 << self.pixel_bits) - 1
-        if pixels.shape[1] != self.pixels or pixels.min() < 0 or pixels.max() > most:
-            found = f"{pixels.shape[1]} of {pixels.min()} to {pixels.max()}"
-            raise ValueError(f"An image has {self.pixels} pixels of 0 to {most}, not {found}")
-        padded = np.zeros((len(images), self.input_beats * self.pixels_per_beat), dtype="<u8")
+        """Unsigned pixels (N, ...) to packets, uint8 (N, bytes); pixels beyond the last are 0.
+
+        Raises ``ValueError`` when an image has another size or a pixel leaves its range.
+        """
+        pixels = flat_pixels(images, self.pixels, self.pixel_bits)
+        padded = np.zeros((len(pixels), self.input_beats * self.pixels_per_beat), dtype="<u8")
         padded[:, : self.pixels] = by_position(pixels, self.channels)
         octets = padded[..., None].view(np.uint8)[..., : self.pixel_bytes]
-        return octets.reshape(len(images), -1)
+        return octets.reshape(len(pixels), padded.shape[1] * self.pixel_bytes)
 
     def decode(self, packets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Packets, uint8 (N, bytes), to scores int64 (N, classes) and labels int64 (N,)."""

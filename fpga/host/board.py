@@ -126,14 +126,15 @@ class Board:
     def program(self, sensed: Graph) -> int:
         """Loads the word lines of all emulated arrays with a network's weights as they are sensed.
 
-        Returns how many word lines were written. Constants stay those of the build.
+        Returns how many word lines were written. Constants stay those of the build. Raises
+        ``ValueError`` for a network of another shape, before anything is sent.
         """
+        lines = {
+            array.word_lines: self.targets[array.word_lines].lines(self._bits(array, sensed))
+            for array in self.about.emulated
+        }
         with self.held():
-            written = 0
-            for array in self.about.emulated:
-                target = self.targets[array.word_lines]
-                written += self.load(array.word_lines, target.lines(self._bits(array, sensed)))
-            return written
+            return sum(self.load(target, rows) for target, rows in lines.items())
 
     def show(self, presentations: int | None, image: int = 0) -> None:
         """Chooses how often images are shown; the next image is number ``image``.
@@ -269,9 +270,16 @@ class Board:
 
     def _bits(self, array: EmulatedAt, graph: Graph) -> np.ndarray:
         """The word lines of an array, uint8 (rows, bits)."""
-        node, shape = graph.nodes[array.node], graph.values[array.node - 1].shape
-        weights = node.weights
         reads = self.about.read_order.array(array.node)
+        node = graph.nodes[array.node] if array.node < len(graph.nodes) else None
+        weights = getattr(node, "weights", None)
+        found = None if weights is None else (weights.outputs, weights.fan_in)
+        if found != (reads.outputs, reads.inputs):
+            raise ValueError(
+                f"The board's {array.name} has {reads.outputs} neurons of {reads.inputs} inputs; "
+                f"{graph.name} has another shape"
+            )
+        shape = graph.values[array.node - 1].shape
         layer = LayerPlan(
             name=array.name,
             node=array.node,

@@ -138,6 +138,7 @@ class EmulatedArray(wiring.Component):
             "bits_per_read": self.bits_per_read,
             "rate": self.rate,
             "start": list(self.start),
+            "programmings": self.wear is not None,
         }
 
     def model_cycles(self, images: int, *, since: int = 0) -> np.ndarray:

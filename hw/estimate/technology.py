@@ -2,6 +2,7 @@
 """The table of areas and energies that an estimate multiplies its counts with, and a user's own."""
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -142,6 +143,9 @@ def _merged(table: Mapping[str, Any], given: Mapping[str, Any], where: str) -> d
         if name not in table:
             raise TableError(f"{here} is unknown; there are {', '.join(table)}")
         if not isinstance(table[name], Mapping):
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
+                raise TableError(f"{here} must be a positive number, not {value!r}")
             found[name] = value
         elif not isinstance(value, Mapping):
             raise TableError(f"{here} must be a section or an entry, not {value!r}")

@@ -198,8 +198,12 @@ def test_a_description_is_what_was_described(tmp_path):
     for each in about.emulated:
         assert about.targets[each.read_errors].kind == "read errors"
         assert about.targets[each.word_lines].kind == "word lines"
-    with pytest.raises(ValueError, match=r"^An image has 23 pixels of 0 to 7$"):
+    with pytest.raises(ValueError, match=r"^An image has 23 pixels, not 22$"):
         about.encode(case.images[:, :22])
+    with pytest.raises(ValueError, match=r"^Pixels are 0 to 7, not 8 to 8$"):
+        about.encode(case.images[:1] * 0 + 8)
+    with pytest.raises(ValueError, match=r"^Pixels must be integers, not float64$"):
+        about.encode(case.images[:1] / 2)
     text = (tmp_path / FILE).read_text()
     for change, message in (
         (("twincell-board", "another"), "format: Input should be 'twincell-board'"),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support import instrument as support
+from tests.support.graphs import mlp
 from tests.support.link import Registers
 from twincell.fpga import frames
 from twincell.fpga.description import describe
@@ -26,7 +27,7 @@ from twincell.fpga.top import Emulator
 from twincell.hw.verilog import emit
 from twincell.model import integer
 from twincell.model.errors import ErrorMap
-from twincell.model.planes import Accumulate, Stochastic
+from twincell.model.planes import Accumulate, FixedPoint, Stochastic
 from twincell.sim.twin import Twin
 
 CLOCKS_PER_BIT = 6
@@ -293,6 +294,18 @@ def test_half_a_frame_at_power_up(build, length):
         board.connect()
         assert board.session.statistics.timeouts == 0
         assert board.read("IMAGES") == 0
+
+
+def test_a_network_of_another_shape_is_refused_before_anything_is_sent(build):
+    graph, images = build.case.graph, build.case.images[:3]
+    other = mlp(np.random.default_rng(1), [23, 13, 5], FixedPoint(3))
+    with PipeTransport(build.twin()) as transport:
+        board = build.board(transport)
+        said = "^The board's layer1 has 14 neurons of 23 inputs; random has another shape$"
+        with pytest.raises(ValueError, match=said):
+            board.program(other)
+        (found,) = Experiment(board).measure(images, [None])  # which a board on hold would not do
+        assert np.array_equal(found.scores, integer.scores(graph, images))
 
 
 def test_more_images_than_slots(build):

@@ -8,11 +8,16 @@ import pytest
 from amaranth.sim import Simulator
 
 from tests.support import instrument as support
+from tests.support.graphs import mlp
 from tests.support.instrument import Board
 from twincell.fpga.instrument import Instrument
+from twincell.hw.arrays.emulated import EmulatedArrays
+from twincell.hw.network import Network
+from twincell.hw.plan import plan
 from twincell.model import integer
 from twincell.model.errors import ErrorMap
 from twincell.model.integer import Interpreter
+from twincell.model.planes import Binary
 
 
 def play(instrument, bench):
@@ -155,3 +160,24 @@ def test_what_ends_and_what_holds_a_run(case):
 def test_refusals(case, options, message):
     with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
         Instrument(case.network(), **options)
+
+
+def test_the_least_and_the_most_results(case):
+    """Of two words at least, and as many as the register of waiting words can say."""
+    graph = mlp(np.random.default_rng(2), [6, 2], Binary())
+    network = Network(graph, plan(graph), loadable=True, arrays=EmulatedArrays())
+    instrument = Instrument(network, slots=1, results=1)
+    assert instrument.layout.words == 1
+    images = np.array([[1, 0, 1, 1, 0, 0]])
+
+    async def bench(board):
+        await board.upload(images)
+        for _ in range(3):
+            await board.start(0, 1)
+            scores, _ = await board.results(1)
+            assert np.array_equal(scores, integer.scores(graph, images))
+
+    play(instrument, bench)
+    Instrument(network, slots=1, results=65535)
+    with pytest.raises(ValueError, match=r"^The queue holds up to 65,535 results, not 65,536$"):
+        Instrument(network, slots=1, results=65536)

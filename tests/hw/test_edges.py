@@ -18,6 +18,7 @@ from amaranth.sim import Simulator
 from tests.support import edges as support
 from twincell import api
 from twincell.hw import verilog
+from twincell.hw.arrays.emulated import EmulatedArrays
 from twincell.hw.edges import companions
 from twincell.hw.edges.bank import Bank
 from twincell.hw.edges.build import build
@@ -285,6 +286,17 @@ def test_identity_tells_networks_apart():
     for other in (identity(seed=2), identity(lanes=90), identity(edge=Edge("wishbone"))):
         assert other.build != same.build
     assert identity(lanes=90).configuration != same.configuration
+
+
+def test_identity_tells_what_is_counted():
+    """Without a count of programmings there are no registers for it."""
+    graph = support.network(1, (23, 14, 5), 3, False)
+    networks = [
+        Network(graph, plan(graph), loadable=True, arrays=EmulatedArrays(wear=wear))
+        for wear in (False, True)
+    ]
+    first, second = (Identity.of(network, Edge()) for network in networks)
+    assert first.configuration != second.configuration and first.weights == second.weights
 
 
 def test_lines_hold_elements_from_the_lowest_bit_on():

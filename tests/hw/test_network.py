@@ -13,8 +13,8 @@ from twincell.hw.network import Network
 from twincell.hw.plan import Budget, plan
 from twincell.model import integer
 from twincell.model.graph import Graph
-from twincell.model.nodes import Dense, Head, Input, Weights
-from twincell.model.planes import Binary, FixedPoint
+from twincell.model.nodes import Conv, Dense, Fill, Flatten, Head, Input, MaxPool, Weights
+from twincell.model.planes import Binary, FixedPoint, Stochastic
 
 # Sizes (inputs, hidden widths, classes), bits of a pixel, lanes of the budget: width 1, primes,
 # powers of two and their neighbours, partial folds and partial groups.
@@ -106,9 +106,56 @@ def test_images_a_cycle():
     assert set(np.diff(observed.finished)[8:]) == {1}
 
 
-def test_a_plan_of_another_graph_is_refused():
-    rng = np.random.default_rng(0)
-    one, other = mlp(rng, [8, 4, 2], Binary()), mlp(rng, [8, 5, 2], Binary())
+def _convolved(stride: int, padding: int, fill: Fill, pool: tuple[int, int]) -> Graph:
+    """5 x 5 pixels, 3 x 3 windows and 2 x 2 squares, whatever the strides."""
+    rng, kernel, step = np.random.default_rng(3), *pool
+    nodes = (
+        Input((1, 5, 5), Binary()),
+        Conv(
+            Weights(rng.integers(0, 2, (2, 1, 3, 3))),
+            np.zeros((1, 1, 2), int),
+            (stride, stride),
+            (padding, padding),
+            fill,
+        ),
+        MaxPool((kernel, kernel), (step, step), np.zeros(2, int)),
+        Flatten(),
+        random_head(rng, 8, 3),
+    )
+    return Graph(nodes, "random")
+
+
+def _of_graphs() -> dict[str, tuple[Graph, Graph]]:
+    """A graph, and one whose plan does not suit it."""
+
+    def make(sizes=(8, 4, 2), planes=None, **form):
+        return mlp(np.random.default_rng(0), list(sizes), planes or Binary(), **form)
+
+    bordered = _convolved(2, 1, Fill.MINUS, (2, 1))
+    return {
+        "stride": (bordered, _convolved(1, 0, Fill.MINUS, (2, 1))),
+        "fill": (bordered, _convolved(2, 1, Fill.PLUS, (2, 1))),
+        "pooling": (bordered, _convolved(2, 1, Fill.MINUS, (1, 2))),
+        "width": (make(), make((8, 5, 2))),
+        "inputs": (make(), make((9, 4, 2))),
+        "bits of a pixel": (make(planes=FixedPoint(5)), make(planes=FixedPoint(4))),
+        "ternary": (make(ternary=True), make()),
+        "binary": (make(), make(ternary=True)),
+        "another layer": (make(), make((8, 4, 4, 2))),
+        "a layer less": (make((8, 4, 4, 2)), make()),
+        "stochastic": (make(planes=Stochastic(5, (4,))), make(planes=FixedPoint(5))),
+        "presentations": (make(planes=Stochastic(5, (2, 4))), make(planes=Stochastic(5, (2, 8)))),
+        "accumulation": (
+            make(planes=Stochastic(5, (2, 4))),
+            make(planes=Stochastic(5, (2, 4), accumulate="output")),
+        ),
+    }
+
+
+@pytest.mark.parametrize("what", _of_graphs())
+def test_a_plan_of_another_graph_is_refused(what):
+    one, other = _of_graphs()[what]
+    Network(one, plan(one))
     with pytest.raises(ValueError, match=re.escape("'random' was not made for 'random'")):
         Network(one, plan(other))
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.graphs import mlp, random_graph
 from twincell.hw.layer_plan import Arrangement, LayerPlan
-from twincell.hw.plan import DEFAULT_LANES, Budget, PlanError, plan
+from twincell.hw.plan import DEFAULT_LANES, Budget, PlanError, _wanted, plan
 from twincell.model.graph import Graph
 from twincell.model.nodes import Conv, Flatten, Head, Input, MaxPool, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic
@@ -49,6 +49,19 @@ def test_more_lanes_are_never_slower():
 def test_a_rate_is_reached(rate):
     planned = plan(_mnist_like(), Budget(images_per_second=rate, clock=100e6))
     assert planned.images_per_second(100e6) >= rate
+
+
+@pytest.mark.parametrize("clock", [12e6, 27e6, 33e6, 100e6, 125e6])
+def test_the_rate_of_a_plan_is_its_budget(clock):
+    """Whatever rounding makes of clock / (clock / n)."""
+    for cycles in range(1, 3000):
+        budget = Budget(images_per_second=clock / cycles, clock=clock)
+        assert _wanted(budget)[0] == cycles
+    network = mlp(np.random.default_rng(1), [22, 22, 11], FixedPoint(2))
+    for lanes in range(2, 200, 7):
+        planned = plan(network, Budget(lanes=lanes))
+        rate = planned.images_per_second(clock)
+        assert plan(network, Budget(images_per_second=rate, clock=clock)).lanes <= planned.lanes
 
 
 def test_without_a_budget_the_default_lanes_apply():

@@ -13,6 +13,7 @@ from twincell.hw.network import Network
 from twincell.hw.plan import Budget, PlanError, plan
 from twincell.hw.stochastic import Presenter
 from twincell.model import integer
+from twincell.model.graph import Graph
 from twincell.model.planes import Accumulate, Generator, Stochastic
 
 # Bits of a pixel, pixels, pixels of a beat, presentations: single beats and pixels, partial last
@@ -106,6 +107,22 @@ def test_steady_cycles_equal_the_plan(accumulate, lanes):
         observed = shown_scores(Network(graph, planned), images, count)
         assert set(np.diff(observed.finished)[4:]) == {about[str(count)]}
     assert planned.cycles_per_image == about["4"]
+
+
+def test_any_threshold_of_any_presentations_can_be_loaded():
+    """Where ternary synapses are counted twice, and the last fold has lanes without an input."""
+    graph = mlp(np.random.default_rng(1), [23, 7, 3], Stochastic(8, (2, 8)), ternary=True)
+    planned = plan(graph, Budget(lanes=20))
+    assert planned.layers[0].inputs % planned.layers[0].lanes
+    _, layer, *others = graph.nodes
+    extremes = [np.stack([np.full((1, 7), sign * 23 * n) for n in (2, 8)]) for sign in (-1, 1)]
+    targets = [each.target for each in Network(graph, planned, loadable=True).loadables]
+    (constants,) = (target for target in targets if target.name == "layer1 constants")
+    for thresholds in (extremes[0], extremes[1] + 1):
+        other = Graph((graph.nodes[0], replace(layer, thresholds=thresholds), *others), "random")
+        loadables = Network(other, planned, loadable=True).loadables
+        (contents,) = (e.contents for e in loadables if e.target.name == "layer1 constants")
+        assert constants.lines(contents).shape == (constants.rows, constants.words)
 
 
 @pytest.mark.parametrize("accumulate", list(Accumulate))

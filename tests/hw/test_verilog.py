@@ -326,7 +326,10 @@ def test_names_that_are_refused(tmp_path, name):
     component = Roms()
     with pytest.raises(ValueError) as caught:
         emit(component, tmp_path / "out", name=name)
-    expected = f"A Verilog name is letters, digits, '-' and '_', not {name!r}"
+    expected = (
+        "A Verilog name is letters, digits, '-' and '_', and begins with a letter or '_', not "
+        f"{name!r}"
+    )
     assert str(caught.value) == expected
     assert not (tmp_path / "out").exists()
     emit(component, tmp_path / "out", name="used")

@@ -209,7 +209,12 @@ def test_the_packet_codec_refuses_what_does_not_fit():
     assert codec.encode(np.array([[1, 2, 15]])).tolist() == [[1, 2, 15, 0]]
     scores, labels = codec.decode(np.array([[1, 0, 255, 255, 0, 128, 2, 1, 0, 0, 3]], np.uint8))
     assert scores.tolist() == [[1, -1, -32768, 258, 0]] and labels.tolist() == [3]
-    with pytest.raises(ValueError, match=r"^An image has 3 pixels of 0 to 15, not 3 of 1 to 16$"):
+    with pytest.raises(ValueError, match=r"^Pixels are 0 to 15, not 1 to 16$"):
         codec.encode(np.array([[1, 2, 16]]))
+    with pytest.raises(ValueError, match=r"^An image has 3 pixels, not 2$"):
+        codec.encode(np.array([[1, 2]]))
+    with pytest.raises(ValueError, match=r"^Pixels must be integers, not float64$"):
+        codec.encode(np.array([[0.9, 1.5, 14.99]]))
+    assert codec.encode(np.zeros((0, 3), int)).shape == (0, 4)
     with pytest.raises(ValueError, match=r"^A packet has 11 bytes, not \(1, 10\)$"):
         codec.decode(np.zeros((1, 10)))

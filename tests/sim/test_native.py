@@ -22,6 +22,14 @@ def built(tmp_path_factory):
     return build(tmp_path_factory.mktemp("native") / "build", images=300)
 
 
+@pytest.mark.parametrize("index", [-1, 300])
+def test_a_waveform_of_no_image_is_refused(built, tmp_path, index):
+    message = f"^There are 300 images, from 0 on; there is no image {index}$"
+    with pytest.raises(ValueError, match=message):
+        native.trace(built.directory, built.images, index, tmp_path / "wave.vcd")
+    assert not (tmp_path / "wave.vcd").exists()
+
+
 @pytest.mark.parametrize("pauses", SWEEP, ids=str)
 def test_every_score_under_pauses(built, pauses):
     result = native.run(built.directory, built.images, pauses=pauses, seed=5)
