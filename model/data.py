@@ -133,6 +133,16 @@ def load(name: str, directory: str | Path | None = None) -> Dataset:
     return _jpeg_dataset(folder) if name == "cifar-10-jpeg" else _idx_dataset(name, folder)
 
 
+def check(name: str, directory: str | Path | None = None) -> None:
+    """Makes sure that all files of a data set are there, each the published one, before anything
+    long begins. Raises what :func:`load` does."""
+    if name == "digits":
+        return
+    folder = _find(name, directory)
+    for part, file in _FILES[name].items():
+        _read_pinned(folder / file, _SHA256[name][part])
+
+
 def _digits() -> Dataset:
     """scikit-learn's 8x8 digits, split by a systematic sample over the images sorted by class."""
     from sklearn.datasets import load_digits  # takes a second: only when asked for

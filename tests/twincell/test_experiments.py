@@ -12,6 +12,7 @@ import pytest
 from twincell import progress
 from twincell.experiments import _command, _registry, _report
 from twincell.experiments._report import Finding, Job, Report, Table
+from twincell.model import data
 from twincell.networks import UsageError
 
 NAMES = _registry.names()
@@ -27,6 +28,30 @@ def test_an_unknown_experiment_lists_the_names():
     with pytest.raises(UsageError) as refused:
         _registry.find("_report")
     assert str(refused.value) == f"'_report' is not an experiment: {', '.join(NAMES)}"
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if _registry.find(name).DATA])
+def test_a_missing_file_is_noticed_before_anything_begins(name, twincell, tmp_path, monkeypatch):
+    """Also one that is read hours after the first."""
+    module = _registry.find(name)
+    monkeypatch.setattr(module, "run", lambda job: pytest.fail("it began"))
+    checked = []
+    monkeypatch.setattr(data, "_read_pinned", lambda path, sha256: checked.append(path))
+    for folder in ("mnist", "fashion_mnist", "cifar10"):
+        (tmp_path / folder).mkdir()
+    files = {each: tmp_path / data._FOLDERS[each] for each in module.DATA}
+    for last in files:  # all sets are there but for this one
+        for each, folder in files.items():
+            for file in data._FILES[each].values():
+                (folder / file).unlink(missing_ok=True)
+                if each != last:
+                    (folder / file).touch()
+        out = tmp_path / "out"
+        words = ("experiments", "run", name, "--data", str(tmp_path), "--out", str(out))
+        code, _, err = twincell(*words)
+        assert code == 2 and f"No files of the data set {last} in {tmp_path}" in err
+        assert not out.exists()
+    assert {path.parent for path in checked} == {files[each] for each in module.DATA[:-1]}
 
 
 def test_list(twincell):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..model.data import VARIABLE, DataError
+from ..model.data import VARIABLE, DataError, check
 from ..networks import UsageError
 from ..progress import working
 from ..reports import pairs, put, table
@@ -52,6 +52,9 @@ def run(
             if given is not None:
                 raise UsageError(f"{name} gives no pulses: {option} is of {' and '.join(PULSED)}")
     _check(data, cost)
+    if not quick:
+        for each in experiment.DATA:  # one may be read hours after another
+            check(each, data)
     folder = out or Path("runs", "experiments", name)
     with _writable(folder), working(name) as progress:
         report = experiment.run(_report.Job(quick, data, progress, folder, cost, device))

@@ -15,6 +15,7 @@ class Experiment(Protocol):
     """What the module of an experiment holds."""
 
     SUMMARY: str
+    DATA: tuple[str, ...]  # sets that a full run needs
 
     @staticmethod
     def run(job: Job) -> Report: ...

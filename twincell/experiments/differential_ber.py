@@ -17,6 +17,7 @@ from ..model.devices.rram import Lognormal, Resistance
 from ._report import Finding, Job, Report, Table, interval, plot
 
 SUMMARY = "Bit error rates of 2T2R against 1T1R cells and error-correcting codes"
+DATA = ()
 SEED = 20180
 SPREADS = (1, 2, 4)  # k = sH / sL
 RATES = (3.3e-2, 1e-2, 3e-3, 1e-3, 1e-4, 1e-5)

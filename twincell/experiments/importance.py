@@ -32,6 +32,7 @@ from ._networks import Measured
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Latent weights as importances: the quadratic task, and signs switched in a network"
+DATA = ("mnist",)
 VERSION = 2  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"
 CASE = "switch"

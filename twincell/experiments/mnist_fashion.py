@@ -30,6 +30,7 @@ from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "MNIST and Fashion-MNIST one after the other, with and without metaplasticity"
+DATA = ("mnist", "fashion-mnist")
 PIXELS = 20211  # seed of the places of the digits' pixels, in the quick run
 VERSION = 1  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"

@@ -22,6 +22,7 @@ from ._networks import Bench, bench, compare, percent, recipe
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Accuracy against write errors of ST-MRAM, and the energy that weaker writes save"
+DATA = ("mnist", "fashion-mnist")
 SEED = 20191
 DEVICE = "stt-mram"
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..model.learning.tasks import Task
 
 SUMMARY = "Six permuted MNIST tasks: metaplasticity, elastic weights, random consolidation"
+DATA = ("mnist",)
 VERSION = 1  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"
 ELASTIC, SHUFFLED, REAL = "elastic", "shuffled", "real"

@@ -15,6 +15,7 @@ from ._networks import Bench, Difference, bench, compare, recipe, spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Accuracy against weight errors, for networks trained without and with errors"
+DATA = ("mnist", "fashion-mnist")
 SEED = 20190
 TRAINED = (0.0, 1e-3, 1e-2, 4e-2)  # error rates in training
 RATES = (1e-5, 1e-4, 1e-3, 3e-3, 1e-2, 2e-2, 4e-2, 8e-2, 0.16)

@@ -22,6 +22,7 @@ from ._networks import Bench, bench, compare, percent, recipe
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Read errors fitted to a solar-powered chip, and the images they turn"
+DATA = ("mnist",)
 SEED = 20240
 RATES = (0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.14, 0.2)
 BASELINE = 97.2  # %, published without errors

@@ -27,6 +27,7 @@ from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Fashion-MNIST in 60 pieces, with and without metaplasticity"
+DATA = ("fashion-mnist",)
 VERSION = 1  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"
 WHOLE = "whole"  # all pieces at once: what a stream could reach at most

@@ -17,6 +17,7 @@ from ..model.devices.sensing import Sensing
 from ._report import Finding, Job, Report, Table, interval, plot
 
 SUMMARY = "The three errors of a ternary 2T2R cell against supply and sense time"
+DATA = ()
 SEED = 20201
 PRESET = "rram-near-threshold"
 SUPPLIES = (0.5, 0.6, 0.7, 0.9, 1.2)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ..model.learning.report import PulseCost
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
+DATA = ("mnist",)
 VERSION = 1  # of the trainings: raised when they change
 BY_PULSES = True  # so it takes `--cost`, what one costs, and `--device`, another device
 TED = "arXiv 2107.06064"
