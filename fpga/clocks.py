@@ -101,7 +101,8 @@ class PlatformClock(Elaboratable):
         pin = platform.request(platform.default_clk, dir="-")
         m.submodules.pin = buffer = io.Buffer("i", pin)
         m.domains.sync = ClockDomain()
-        made, locked = Signal(), Signal()
+        made = Signal()
+        locked = Signal()
         m.submodules.pll = Instance(
             "EHXPLLL",
             a_FREQUENCY_PIN_CLKI=f"{source / 1e6:g}",

@@ -67,7 +67,9 @@ class Executor(wiring.Component):
         self._done = Signal(range(MAX_WORDS + 1))
         self._status = Signal(Status)
         self._last = Signal(8)  # sequence number of the last request in order
-        self._begun, self._halted, self._refused = Signal(), Signal(), Signal()
+        self._begun = Signal()
+        self._halted = Signal()
+        self._refused = Signal()
         self._stored = Signal(8)  # where the kept answer ends
 
     def elaborate(self, platform):

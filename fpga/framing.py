@@ -105,7 +105,10 @@ class Deframer(wiring.Component):
         left = Signal(8)
         inside = Signal()
         long = Signal()
-        taken, end, code, whole = Signal(), Signal(), Signal(), Signal()
+        taken = Signal()
+        end = Signal()
+        code = Signal()
+        whole = Signal()
         byte = self.i.payload
         m.d.comb += [
             self.i.ready.eq(~checksum.busy & ~self.frame),

@@ -42,7 +42,9 @@ class Pool(wiring.Component):
         m = Module()
         m.submodules.buffer = buffer = self.buffer
         connect(m, flipped(self.i), buffer.i)
-        shown, first, last = Signal(), Signal(), Signal()
+        shown = Signal()
+        first = Signal()
+        last = Signal()
         advance = Signal()
         bits = self.o.payload.as_value()
         joined = Signal.like(bits)

@@ -206,7 +206,8 @@ class WindowBuffer(wiring.Component):
         at = [
             Signal(range(size), name=f"at_{name}") for size, name in zip(sizes, names, strict=True)
         ]
-        put, filled = Signal(), Signal()
+        put = Signal()
+        filled = Signal()
         m.d.comb += [
             self.i.ready.eq(held != slots),
             put.eq(self.i.valid & self.i.ready),

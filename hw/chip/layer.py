@@ -136,7 +136,9 @@ class TileLayer(wiring.Component):
         held, row = Signal(), Signal(range(max(self.design.rows, 2)))
         tiles = list(self.tiles.values())
         taken = Signal(len(tiles))  # tiles that have taken this read already
-        offered, start, last = Signal(), Signal(), Signal()
+        offered = Signal()
+        start = Signal()
+        last = Signal()
         takes = Cat(tile.i.valid & tile.i.ready for tile in tiles)
         advance = offered & (taken | takes).all()
         m.d.comb += [

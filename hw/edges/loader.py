@@ -60,7 +60,8 @@ class Loader(wiring.Component):
                     m.d.comb += [rows.eq(target.rows), words.eq(target.words)]
 
         count = Signal.like(words)
-        taken, last = Signal(), Signal()
+        taken = Signal()
+        last = Signal()
         m.d.comb += [
             self.ready.eq(~self.o.valid),
             self.not_allowed.eq(~self.allowed & self.ready),

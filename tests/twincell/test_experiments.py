@@ -209,7 +209,7 @@ def test_a_run_that_fails_leaves_no_empty_folders(twincell, tmp_path, monkeypatc
             (job.folder / "kept").touch()
         raise UsageError("fails")
 
-    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": fail}))
+    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": fail, "DATA": ()}))
     (tmp_path / "old").mkdir()
     for write in (False, True):
         out = tmp_path / "old" / "a" / "b"
@@ -269,7 +269,7 @@ def test_lines_of_progress_keep_apart_from_the_report(twincell, clock, tmp_path,
             job.progress(1 + clock.minutes, 8)
         return _example()
 
-    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": run}))
+    monkeypatch.setattr(_registry, "find", lambda name: type("Fake", (), {"run": run, "DATA": ()}))
     code, out, err = twincell("experiments", "run", "fake", "--json", "--out", tmp_path)
     assert code == 0 and json.loads(out)["seed"] == 7
     assert err == "fake: 6 of 8, 5 min so far, about 2 min left\n"

@@ -281,6 +281,8 @@ class Training:
             progress()
             time.sleep(60 if (self.marks.parent / "slow").exists() else 0)
 
+DATA = ()
+
 def run(job):
     finish([Training(job.folder / name) for name in "abc"], here=False, advance=lambda epochs: None)
     return Report("Ended", [], 1, [])
