@@ -436,6 +436,16 @@ def test_any_device_is_studied_as_the_published_one_is(twincell, tmp_path):
     assert code == 2 and "solar gives no pulses: --device is of weak-reset and weak-" in error
 
 
+@pytest.mark.parametrize("content", ['{"recipe": "cut of', "[]", "\0"])
+def test_a_damaged_result_is_told(tmp_path, content):
+    training = Training(weak_reset.__name__, "full@2", 1, True, None, tmp_path, 2, "recipe")
+    training.result.write_text(content)
+    with pytest.raises(
+        UsageError, match=r"result\.json is no result of a training; remove it, and"
+    ):
+        _ = training.done
+
+
 def test_a_device_that_has_changed_meanwhile_is_refused(tmp_path):
     """A training reads the file itself, maybe an hour after the recipe was written."""
     path = tmp_path / "trains.csv"

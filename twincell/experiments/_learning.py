@@ -86,7 +86,16 @@ class Training:
         return self._kept()["found"]
 
     def _kept(self) -> dict:
-        return json.loads(self.result.read_text())
+        try:
+            kept = json.loads(self.result.read_text())
+        except (OSError, ValueError) as error:
+            kept = error
+        if not isinstance(kept, dict):
+            raise UsageError(
+                f"{self.result} is no result of a training; remove it, and that network is trained "
+                "again"
+            )
+        return kept
 
     def run(self, progress: Callable[[], None]) -> None:
         """Trains; ``progress`` is called after each epoch. Raises ``UsageError`` for a checkpoint
