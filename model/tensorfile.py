@@ -64,6 +64,8 @@ def read(
     """
     path = Path(path)
     size = path.stat().st_size
+    if not path.is_file():
+        raise GraphError(f"{path} is no file, but should be {what}")
     if size > MAX_FILE:
         raise GraphError(f"{path}: {size} bytes, more than the {MAX_FILE} allowed")
     try:

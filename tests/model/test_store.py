@@ -162,3 +162,9 @@ def test_a_huge_file_is_refused_unread(tmp_path):
 def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         store.load(tmp_path / "nowhere.safetensors")
+
+
+def test_a_directory_is_no_network(tmp_path):
+    message = f"^{re.escape(str(tmp_path))} is no file, but should be a network of this project$"
+    with pytest.raises(GraphError, match=message):
+        store.load(tmp_path)
