@@ -70,7 +70,7 @@ class Size:
     test_every: int
     others: int
     held_out: int
-    strengths: tuple[float, ...] = (5e1, 5e2, 5e3, 5e4)
+    strengths: tuple[float, ...] = (5.0, 5e1, 5e2, 5e3, 5e4)
     samples: int = 5000
 
     def cases(self, width: int) -> list[str]:
