@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from area_report import MEASURED, PEERS, markdown
 from area_tools import FAMILIES, TOOLS, add_options, measured, report
 from area_units import ROWS
-from results import versions
+from results import hardware_versions
 
 
 def measure(names: list[str], seeds: list[int], workers: int) -> dict:
@@ -38,7 +38,7 @@ def measure(names: list[str], seeds: list[int], workers: int) -> dict:
         results = dict(zip(jobs, pool.map(one, jobs), strict=True))
     return {
         "seeds": seeds,
-        "versions": versions(("amaranth", "twincell", *TOOLS)),
+        "versions": hardware_versions(TOOLS),
         "rows": {
             name: {"about": ROWS[name].about, "ops": ROWS[name].ops}
             | {family: results[name, family] for family in FAMILIES}

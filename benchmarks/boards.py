@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from area_tools import BUILD
-from results import RESULTS, add_output, made_with, put, versions
+from results import RESULTS, add_output, hardware_versions, made_with, put
 
 from twincell import api, board_link, board_measure
 from twincell.fpga import flow, placed
@@ -133,7 +133,7 @@ def main() -> int:
         known = json.loads((RESULTS / "boards.json").read_text())["boards"]
         boards = {name: boards.get(name, known.get(name)) for name in names}
     boards = {name: report for name, report in boards.items() if report is not None}
-    results = {"versions": versions(("amaranth", "twincell", *TOOLS)), "boards": boards}
+    results = {"versions": hardware_versions(TOOLS), "boards": boards}
     put("boards", results, markdown(results), as_json=options.json, write=options.write)
     return 0
 

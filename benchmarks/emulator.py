@@ -17,7 +17,7 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 from area_tools import TOOLS, add_options, heading, measured, report
-from results import versions
+from results import hardware_versions
 
 from twincell.hw.arrays.cycles import expected_cycles
 from twincell.hw.arrays.digital import DigitalArray
@@ -128,7 +128,7 @@ def measure(seeds: list[int]) -> dict:
     }
     return {
         "seeds": seeds,
-        "versions": versions(("amaranth", "twincell", *TOOLS[:2])),
+        "versions": hardware_versions(TOOLS[:2]),
         "units": found,
         "cycles": cycles,
     }

@@ -32,7 +32,7 @@ from estimate_points import (
     Point,
     Pooled,
 )
-from results import RESULTS, versions
+from results import RESULTS, hardware_versions
 from scipy.optimize import nnls
 
 from twincell.hw.estimate import fast
@@ -158,7 +158,7 @@ def main() -> int:
     held = errors([*HELD_BACK, *CONVOLVED_HELD_BACK, *DRAWN_HELD_BACK], results, coefficients)
     made = {
         "unit": "transistors",
-        "versions": versions(("amaranth", "twincell", *TOOLS)),
+        "versions": hardware_versions(TOOLS),
         "grid": summary(grid),
         "held_back": summary(held),
         "coefficients": coefficients,

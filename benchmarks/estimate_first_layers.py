@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from estimate_kept import TOOLS, kept
-from results import put, versions
+from results import hardware_versions, put
 
 from twincell.hw.estimate import activity
 from twincell.hw.estimate.designs import Presenters, Unit, Units
@@ -244,7 +244,7 @@ def main() -> int:
         "network": f"{name} on {found.source}",
         "images": len(images),
         "cycles": options.cycles,
-        "versions": versions(("amaranth", "twincell", *TOOLS)),
+        "versions": hardware_versions(TOOLS),
         "designs": {},
     }
     for design, (network, first_layer) in designs(graph).items():

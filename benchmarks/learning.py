@@ -16,11 +16,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from results import add_output, made_with, put, versions
+from results import add_output, made_with, put
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
-from turns import ratio, seconds, shown
+from turns import compared, ratio, seconds, shown
 
 from twincell.model.data import DataError, load
 from twincell.model.layers import Pixels, mlp
@@ -88,13 +88,13 @@ def measure(hidden: tuple[int, ...], batch: int, data: Task, rounds: int) -> dic
     }
 
 
-def markdown(results: dict) -> str:
+def markdown(found: dict) -> str:
     """A table, a row for each network."""
     lines = [
         "# Training on devices: throughput",
         "",
-        f"Written by `make bench-learning`. Median of {results['rounds']} rounds, least and most "
-        f"in brackets. {made_with(results)}.",
+        f"Written by `make bench-learning`. Median of {found['rounds']} rounds, least and most "
+        f"in brackets. {made_with(found)}.",
         "",
         "Images per second by `PulseAdam`, each synapse a pair of devices, as a share of those by",
         "torch's fused Adam on latent weights: the same network, MNIST, one thread, ratios of",
@@ -103,7 +103,7 @@ def markdown(results: dict) -> str:
         f"| network | batch | images/s, {PLAIN} | {' | '.join(f'`{d}`' for d in DEVICES)} |",
         f"|---|---|---|{'---|' * len(DEVICES)}",
     ]
-    for row in results["networks"]:
+    for row in found["networks"]:
         cells = [shown(row["shares"][name], 2) for name in DEVICES]
         speed = f"{row['plain_images_per_second']:,.0f}"
         lines.append(f"| {row['network']} | {row['batch']} | {speed} | {' | '.join(cells)} |")
@@ -123,12 +123,9 @@ def main() -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 3
-    results = {
-        "rounds": options.rounds,
-        "versions": versions(("twincell", "torch", "numba")),
-        "networks": [measure(*network, data, options.rounds) for network in NETWORKS],
-    }
-    put("learning", results, markdown(results), as_json=options.json, write=options.write)
+    rows = [measure(*network, data, options.rounds) for network in NETWORKS]
+    found = compared(options.rounds, networks=rows)
+    put("learning", found, markdown(found), as_json=options.json, write=options.write)
     return 0
 
 

@@ -13,8 +13,8 @@ import sys
 
 import numpy as np
 import torch
-from results import add_output, made_with, put, versions
-from turns import ratio, seconds, shown
+from results import add_output, made_with, put
+from turns import compared, ratio, seconds, shown
 
 from twincell.api import load
 from twincell.model.graph import Graph
@@ -85,13 +85,13 @@ def measure(graph: Graph, images: int, threads: int, rounds: int) -> dict:
     }
 
 
-def markdown(results: dict) -> str:
+def markdown(found: dict) -> str:
     """A table, a row for each network and number of threads."""
     lines = [
         "# Speed of the reference",
         "",
-        f"Written by `make bench-reference`. Median of {results['rounds']} rounds, least and most "
-        f"in brackets. {made_with(results)}.",
+        f"Written by `make bench-reference`. Median of {found['rounds']} rounds, least and most "
+        f"in brackets. {made_with(found)}.",
         "",
         "The packed integer interpreter against float32 torch: the same network, random images,",
         "threads and scores. Images per second are those of the fastest round.",
@@ -100,7 +100,7 @@ def markdown(results: dict) -> str:
         "| other scores |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in results["networks"]:
+    for row in found["networks"]:
         speeds = (f"{row[f'{each}_images_per_second']:,.0f}" for each in ("packed", "torch"))
         cells = row["network"], row["planes"], row["threads"], *speeds, shown(row["ratio"])
         lines.append(f"| {' | '.join(map(str, cells))} | {row['differing_scores']} |")
@@ -121,12 +121,8 @@ def main() -> int:
         for graph in networks
         for threads in sorted({1, os.cpu_count() or 1})
     ]
-    results = {
-        "rounds": options.rounds,
-        "versions": versions(("twincell", "torch", "numba")),
-        "networks": rows,
-    }
-    put("reference", results, markdown(results), as_json=options.json, write=options.write)
+    found = compared(options.rounds, networks=rows)
+    put("reference", found, markdown(found), as_json=options.json, write=options.write)
     return int(any(row["differing_scores"] for row in rows))
 
 

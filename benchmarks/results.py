@@ -23,6 +23,11 @@ def versions(packages: Sequence[str]) -> dict[str, str]:
     return {package: version(package) for package in packages}
 
 
+def hardware_versions(tools: Sequence[str]) -> dict[str, str]:
+    """The same where hardware is made, by such tools."""
+    return versions(("amaranth", "twincell", *tools))
+
+
 def made_with(results: dict) -> str:
     """What a page says of ``results["versions"]``."""
     return ", ".join(f"{name} {number}" for name, number in results["versions"].items())

@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from numba import njit
 from reference import FloatNetwork, random_network
-from results import add_output, made_with, put, versions
-from turns import ratio, seconds, shown
+from results import add_output, made_with, put
+from turns import compared, ratio, seconds, shown
 
 from twincell.model import kernels
 from twincell.model.errors import ErrorMap
@@ -167,13 +167,13 @@ def _row(
     }
 
 
-def markdown(results: dict) -> str:
+def markdown(found: dict) -> str:
     """A table, a row for each kind of errors and number of threads."""
     lines = [
         "# Speed of the reference with bit errors",
         "",
-        f"Written by `make bench-sweep`. Median of {results['rounds']} rounds, least and most in "
-        f"brackets. {made_with(results)}.",
+        f"Written by `make bench-sweep`. Median of {found['rounds']} rounds, least and most in "
+        f"brackets. {made_with(found)}.",
         "",
         f"784-1024-1024-10 with a binary input and errors at a rate of {RATE:g}: the packed engine",
         "against float32 torch with masks, and against itself with read errors of a plain sampler.",
@@ -182,7 +182,7 @@ def markdown(results: dict) -> str:
         "| errors | threads | packed, images/s | other, images/s | ratio | other scores |",
         "|---|---|---|---|---|---|",
     ]
-    for row in results["errors"]:
+    for row in found["errors"]:
         speeds = (f"{row[f'{each}images_per_second']:,.0f}" for each in ("", "other_"))
         cells = row["errors"], row["threads"], *speeds, shown(row["ratio"])
         lines.append(f"| {' | '.join(map(str, cells))} | {row['differing_scores']} |")
@@ -204,12 +204,8 @@ def main() -> int:
             for per_map in (1000, options.images):
                 rows.append(persistent(graph, images, per_map, threads, options.rounds))
             rows += transient(graph, images, threads, options.rounds)
-    results = {
-        "rounds": options.rounds,
-        "versions": versions(("twincell", "torch", "numba")),
-        "errors": rows,
-    }
-    put("sweep", results, markdown(results), as_json=options.json, write=options.write)
+    found = compared(options.rounds, errors=rows)
+    put("sweep", found, markdown(found), as_json=options.json, write=options.write)
     return int(any(row["differing_scores"] for row in rows))
 
 

@@ -10,6 +10,8 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 
+from results import versions
+
 
 def seconds(
     rounds: int, *jobs: Callable[[], object], clock: Callable[[], float] = time.perf_counter
@@ -22,6 +24,11 @@ def seconds(
             job()
             times.append(clock() - start)
     return found
+
+
+def compared(rounds: int, **rows: list[dict]) -> dict:
+    """What a comparison with torch leaves: its rows, and what they were measured with."""
+    return {"rounds": rounds, "versions": versions(("twincell", "torch", "numba")), **rows}
 
 
 def ratio(one: Sequence[float], other: Sequence[float], scale: float = 1.0) -> dict[str, float]:

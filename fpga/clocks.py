@@ -68,22 +68,25 @@ def _within(frequency: float, limits: tuple[float, float]) -> bool:
 def check(platform: Platform, clock: float) -> None:
     """Raises :class:`BoardError` when an emulator on a platform cannot have a clock in hertz:
     another than the oscillator's is only made on ECP5."""
+    if clock != platform.default_clk_frequency:
+        _ratio(platform, clock)
+
+
+def _ratio(platform: Platform, clock: float) -> Ratio:
     source = platform.default_clk_frequency
-    if clock == source:
-        return
     if getattr(platform, "family", None) != "ecp5":
         raise BoardError(
             f"{clock / 1e6:g} MHz is not the oscillator's {source / 1e6:g} MHz, and only on ECP5 "
             "is there a PLL; run at the oscillator's, with fewer lanes if that is too fast"
         )
-    Ratio.of(source, clock)
+    return Ratio.of(source, clock)
 
 
 class PlatformClock(Elaboratable):
     """Domain ``sync`` from the platform's default clock, by an ECP5's PLL.
 
-    The domain is in reset until the PLL has locked. Raises :class:`BoardError` where :func:`check`
-    does, when it is elaborated.
+    The domain is in reset until the PLL has locked. Raises :class:`BoardError` for a clock
+    that no PLL makes, when it is elaborated.
 
     Parameters
     ----------
@@ -94,10 +97,9 @@ class PlatformClock(Elaboratable):
         self.clock = clock
 
     def elaborate(self, platform: Platform):
-        check(platform, self.clock)
         m = Module()
         source = platform.default_clk_frequency
-        ratio = Ratio.of(source, self.clock)
+        ratio = _ratio(platform, self.clock)
         pin = platform.request(platform.default_clk, dir="-")
         m.submodules.pin = buffer = io.Buffer("i", pin)
         m.domains.sync = ClockDomain()

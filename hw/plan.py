@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 
+from ..model.checks import is_positive
 from ..model.graph import Graph
 from ..model.nodes import Conv, Flatten, Head, MaxPool
 from ..model.planes import Stochastic
@@ -89,15 +90,10 @@ class Budget:
         cycles = self.cycles_per_read
         if type(cycles) is not int or cycles < 1:
             raise PlanError(f"Cycles per read must be a positive integer, not {cycles!r}")
-        if rate is not None and not _positive(rate):
+        if rate is not None and not is_positive(rate):
             raise PlanError(f"Images per second must be a positive number, not {rate!r}")
-        if not _positive(clock):
+        if not is_positive(clock):
             raise PlanError(f"The clock must be a positive number of hertz, not {clock!r}")
-
-
-def _positive(value: object) -> bool:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
 
 
 @dataclass(frozen=True)
@@ -143,29 +139,14 @@ class Plan:
     def suits(self, graph: Graph) -> bool:
         """Whether it is a plan of such a graph: of its image, layers and poolings, whatever their
         size, and of presentations that the graph supports."""
-        planes = graph.input.planes
-        supported = planes.presentations if isinstance(planes, Stochastic) else ()
-        most = max(self.presentations, default=0)
-        if bool(supported) != bool(most) or not set(self.presentations) <= set(supported):
+        counts, supported = self.presentations, _presentations(graph)
+        if bool(counts) != bool(supported) or not set(counts) <= set(supported):
             return False
-        layers = [
-            replace(
-                layer,
-                presentations=self.presentations,
-                planes=most if layer.equal else layer.planes,
-            )
-            if layer.presentations
-            else layer
-            for layer in _layers(graph)
-        ]
-        pools = [
-            replace(pool, presentations=self.presentations if pool.presentations else ())
-            for pool in _one_channel_pools(graph)
-        ]
         return (
-            (self.pixels, self.pixel_bits) == (graph.values[0].size, planes.bits)
-            and [layer.on_one_lane for layer in self.layers] == layers
-            and [replace(pool, size=1) for pool in self.pools] == pools
+            (self.pixels, self.pixel_bits) == (graph.values[0].size, graph.input.planes.bits)
+            and [layer.on_one_lane for layer in self.layers] == list(_layers(graph, counts))
+            and [replace(pool, size=1) for pool in self.pools]
+            == list(_one_channel_pools(graph, counts))
         )
 
     @property
@@ -217,14 +198,14 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     budget = budget or Budget(lanes=DEFAULT_LANES)
     if budget.lanes is None and budget.images_per_second is None:
         budget = replace(budget, lanes=DEFAULT_LANES)
-    menus = [_foldings(layer) for layer in _arranged(list(_layers(graph)), budget)]
+    counts = _presentations(graph)
+    menus = [_foldings(layer) for layer in _arranged(list(_layers(graph, counts)), budget)]
     if budget.images_per_second is None:
         layers = _fastest(menus, budget.lanes or DEFAULT_LANES)
     else:
         layers = _smallest(menus, budget)
     pools = _pools(graph, layers, budget)
     planes, pixels = graph.input.planes, graph.values[0].size
-    counts = planes.presentations if isinstance(planes, Stochastic) else ()
     # Each presentation takes all beats of the image.
     stages = [*layers, *pools]
     most = min(
@@ -240,8 +221,15 @@ def plan(graph: Graph, budget: Budget | None = None) -> Plan:
     return Plan(graph.name, tuple(layers), pixels, planes.bits, min(sizes), counts, pools, channels)
 
 
-def _layers(graph: Graph) -> Iterator[LayerPlan]:
-    """Each layer on a single lane; raises PlanError for what has no hardware."""
+def _presentations(graph: Graph) -> tuple[int, ...]:
+    """The numbers of presentations that a graph supports; none unless its input is stochastic."""
+    planes = graph.input.planes
+    return planes.presentations if isinstance(planes, Stochastic) else ()
+
+
+def _layers(graph: Graph, presentations: tuple[int, ...]) -> Iterator[LayerPlan]:
+    """Each layer on a single lane, with a choice of presentations; raises PlanError for what has no
+    hardware."""
     channels = 0  # of what comes position by position
     for index, node, value, _ in graph.steps():
         match node:
@@ -252,7 +240,7 @@ def _layers(graph: Graph) -> Iterator[LayerPlan]:
             case _:
                 weights, planes = node.weights, value.planes
                 equal = isinstance(planes, Stochastic) and not planes.repeated
-                shown = graph.input.planes.presentations if equal or graph.repeated else ()
+                shown = presentations if equal or graph.repeated else ()
                 window = None
                 if isinstance(node, Conv):
                     if equal:
@@ -286,7 +274,7 @@ def _pools(graph: Graph, layers: list[LayerPlan], budget: Budget) -> tuple[PoolP
     if budget.images_per_second is not None:
         cycles, wanted = _wanted(budget)
     found = []
-    for one in _one_channel_pools(graph):
+    for one in _one_channel_pools(graph, _presentations(graph)):
         channels = graph.values[one.node - 1].shape[0]
         sizes = [replace(one, size=size) for size in _divisors(channels)]
         found.append(next((each for each in sizes if each.cycles <= cycles), sizes[-1]))
@@ -295,9 +283,9 @@ def _pools(graph: Graph, layers: list[LayerPlan], budget: Budget) -> tuple[PoolP
     return tuple(found)
 
 
-def _one_channel_pools(graph: Graph) -> Iterator[PoolPlan]:
-    """Each pooling, a channel a cycle."""
-    shown = graph.input.planes.presentations if graph.repeated else ()
+def _one_channel_pools(graph: Graph, presentations: tuple[int, ...]) -> Iterator[PoolPlan]:
+    """Each pooling, a channel a cycle, with a choice of presentations."""
+    shown = presentations if graph.repeated else ()
     for index, node, value, _ in graph.steps():
         if isinstance(node, MaxPool):
             window = Window.of(node, value.shape)

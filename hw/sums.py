@@ -139,6 +139,7 @@ class Sums(wiring.Component):
         self.constants[:, : layer.outputs] = constants
         weight = layer.plane_weight
         most = layer.inputs * weight
+        offsets = [0]  # of each variant
         if layer.ternary:
             # agree - disagree = ones of (agree, not disagree) less one for every lane of a read.
             lanes = layer.folds * layer.lanes
@@ -146,8 +147,6 @@ class Sums(wiring.Component):
             offsets = [lanes * each << halve for each in weights]
             self.constants -= np.array(offsets)[:, None]
             most += lanes * weight
-        else:
-            offsets = [0]
         low, high = int(self.constants.min()), int(self.constants.max())
         if bounds is not None:
             low, high = min(low, bounds[0] - max(offsets)), max(high, bounds[1] - min(offsets))

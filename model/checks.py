@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the graph's modules check with."""
 
+import math
+
 import numpy as np
 
 MAX_SYNAPSES = 1 << 28
@@ -17,6 +19,12 @@ def require(condition: bool, message: str) -> None:
     """Raises :class:`GraphError` with ``message`` unless ``condition`` holds."""
     if not condition:
         raise GraphError(message)
+
+
+def is_positive(value: object) -> bool:
+    """Whether it is a positive finite number, and no truth value."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value > 0
 
 
 def frozen(values: np.ndarray, dtype: type) -> np.ndarray:

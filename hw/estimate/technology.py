@@ -2,13 +2,14 @@
 """The table of areas and energies that an estimate multiplies its counts with, and a user's own."""
 
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from ...model.checks import is_positive
 
 DEFAULT = Path(__file__).with_name("technology.toml")
 VERSION = 1
@@ -143,8 +144,7 @@ def _merged(table: Mapping[str, Any], given: Mapping[str, Any], where: str) -> d
         if name not in table:
             raise TableError(f"{here} is unknown; there are {', '.join(table)}")
         if not isinstance(table[name], Mapping):
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not number or not 0 < value < math.inf:
+            if not is_positive(value):
                 raise TableError(f"{here} must be a positive number, not {value!r}")
             found[name] = value
         elif not isinstance(value, Mapping):

@@ -264,21 +264,14 @@ def accuracy(network: nn.Module, images: Tensor, labels: Tensor) -> float:
 def _norm_state(network: nn.Module) -> dict[str, Tensor]:
     """Copies of the parameters and buffers of all batch-norms, and of the offsets and the scale of
     a score head, which stands in the place of one; by their names in the network."""
-    modules = dict(network.named_modules())
-    norms = {
+    kinds = (nn.modules.batchnorm._BatchNorm, ScoreHead)
+    return {
         f"{name}.{key}": value.clone()
-        for name, module in modules.items()
-        if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        for name, module in network.named_modules()
+        if isinstance(module, kinds)
         for key, value in module.state_dict().items()
+        if key != "latent" and not key.startswith("memory.")
     }
-    heads = {
-        f"{name}.{key}": value.detach().clone()
-        for name, module in modules.items()
-        if isinstance(module, ScoreHead)
-        for key, value in module.named_parameters(recurse=False)
-        if key != "latent"
-    }
-    return norms | heads
 
 
 def _description(optimizer: Optimizer) -> str:

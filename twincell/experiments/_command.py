@@ -2,7 +2,7 @@
 """``twincell experiments``: list them, run one."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
@@ -51,10 +51,7 @@ def run(
         for option, given in (("--cost", cost), ("--device", device)):
             if given is not None:
                 raise UsageError(f"{name} gives no pulses: {option} is of {' and '.join(PULSED)}")
-    _check(data, cost)
-    if not quick:
-        for each in experiment.DATA:  # one may be read hours after another
-            check(each, data)
+    _check(() if quick else experiment.DATA, data, cost)
     folder = out or Path("runs", "experiments", name)
     with _writable(folder), working(name) as progress:
         report = experiment.run(_report.Job(quick, data, progress, folder, cost, device))
@@ -70,8 +67,9 @@ def run(
     put(record, made, as_json)
 
 
-def _check(data: Path | None, cost: Path | None) -> None:
-    """Refuses what the user named and is not there, before anything is started."""
+def _check(sets: Iterable[str], data: Path | None, cost: Path | None) -> None:
+    """Refuses what is not there, before anything is started: what the user named, and data sets, of
+    which one may be read hours after another."""
     if data is not None and not data.is_dir():
         raise DataError(
             f"There is no directory {data}. Give --data DIR or set {VARIABLE}=DIR, where "
@@ -82,6 +80,8 @@ def _check(data: Path | None, cost: Path | None) -> None:
             cost.open("rb").close()
         except OSError as error:
             raise UsageError(f"{cost}: {error.strerror}. --cost takes a {COST}") from None
+    for each in sets:
+        check(each, data)
 
 
 @contextmanager

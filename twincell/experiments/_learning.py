@@ -88,8 +88,8 @@ class Training:
     def _kept(self) -> dict:
         try:
             kept = json.loads(self.result.read_text())
-        except (OSError, ValueError) as error:
-            kept = error
+        except (OSError, ValueError):
+            kept = None
         if not isinstance(kept, dict):
             raise UsageError(
                 f"{self.result} is no result of a training; remove it, and that network is trained "

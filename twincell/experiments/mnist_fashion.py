@@ -125,7 +125,7 @@ def _sets(training: Training):
         train, test = (each.reshape(-1, 64) for each in (digits.train_images, digits.test_images))
         sets = [digits, replace(digits, train_images=train[:, order], test_images=test[:, order])]
     else:
-        sets = [load(name, training.data) for name in ("mnist", "fashion-mnist")]
+        sets = [load(name, training.data) for name in DATA]
     return sets if training.case.startswith(ORDERS[0]) else sets[::-1]
 
 

@@ -27,7 +27,6 @@ from ._networks import spread
 from ._report import Finding, Job, Report, Table, plot
 
 SUMMARY = "Fashion-MNIST in 60 pieces, with and without metaplasticity"
-DATA = ("fashion-mnist",)
 VERSION = 1  # of the trainings: raised when they change
 NATURE = "Laborieux et al., Nature Communications 12:2549"
 WHOLE = "whole"  # all pieces at once: what a stream could reach at most
@@ -58,6 +57,7 @@ class Size:
 
 
 FULL = Size("Fashion-MNIST", "fashion-mnist", (1024, 1024), 60, 20, 3, 100, 5e-3, (0.0, 2.5))
+DATA = (FULL.data,)
 QUICK = Size("digits", "digits", (96,), 6, 4, 2, 20, 2e-2, (0.0, 2.5))
 
 

@@ -12,10 +12,10 @@ from ._learning import Training
 from ._report import Job, Report
 
 SUMMARY = "CIFAR-10 (JPEG q75) in 20 pieces, with and without metaplasticity"
-DATA = ("cifar-10-jpeg",)
 FULL = replace(
     stream.FULL, label="CIFAR-10 (JPEG q75)", data="cifar-10-jpeg", hidden=(512, 512), pieces=20
 )
+DATA = (FULL.data,)
 QUICK = replace(stream.QUICK, pieces=3)
 
 

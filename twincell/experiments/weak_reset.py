@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from ..model.learning.report import PulseCost
 
 SUMMARY = "Training by weak RESET pulses: each imperfection removed, and each alone"
-DATA = ("mnist",)
 VERSION = 1  # of the trainings: raised when they change
 BY_PULSES = True  # so it takes `--cost`, what one costs, and `--device`, another device
 TED = "arXiv 2107.06064"
@@ -98,6 +97,7 @@ class Size:
 
 RATES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 FULL = Size("MNIST", "mnist", (1024,), 20, 7, 1000, 5, RATES, 10_000)
+DATA = (FULL.data,)
 QUICK = Size("digits", "digits", (48,), 6, 3, 100, 2, (4.0, 8.0), 300)
 
 
@@ -122,9 +122,9 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
     cost, device = _cost_of_pulses(job), studied(job.device)
     tried = {row: [f"{TUNE}-{row}@{rate:g}" for rate in size.rates] for row in (FULL_MODEL, IDEAL)}
     made = recipe(VERSION, size, "label", "rates", "kinds", "grouped")
+    made += _of_device(device)
     published, first = device == studied(None), _PUBLISHED
     if not published:
-        made += f", {device}"
         first = _own(size.devices(device))
         scaled = f"**A device of yours; nothing published is compared with it: {device}.**"
     tuned = train_all(job, module, [case for each in tried.values() for case in each], 1,
@@ -160,6 +160,11 @@ def compare(job: Job, module: str, size: Size, scaled: str) -> Report:
     )
 
 
+def _of_device(device: "LearningDevice") -> str:
+    """What a recipe says of the device: nothing of the published one."""
+    return "" if device == studied(None) else f", {device}"
+
+
 def _cost_of_pulses(job: Job) -> "PulseCost":
     """The user's, or round figures that say that they are."""
     from ..model.learning.report import PulseCost
@@ -183,10 +188,10 @@ def train(training: Training, size: Size, progress) -> dict:
 
     data = load(size.data, training.data)
     row, _, rate = training.case.rpartition("@")
-    whole_device = studied(training.device)
-    if whole_device != studied(None) and str(whole_device) not in training.recipe:
+    device = studied(training.device)
+    if _of_device(device) not in training.recipe:
         raise UsageError(f"{training.device} has changed since the run began; start it again")
-    device = switched(whole_device, row.removeprefix(f"{TUNE}-"))
+    device = switched(device, row.removeprefix(f"{TUNE}-"))
     network = binary_network(data, size.hidden, training.seed)
     give_memories(network, device, training.seed, start=FIRST_PULSES)
     whole = task(data)

@@ -13,7 +13,6 @@ from ._learning import Training
 from ._report import Job, Report
 
 SUMMARY = "Training by weak RESET pulses on CIFAR-10 (JPEG q75): each group removed"
-DATA = ("cifar-10-jpeg",)
 BY_PULSES = True  # so it takes `--cost`, what one costs, and `--device`, another device
 FULL = replace(
     weak_reset.FULL,
@@ -24,6 +23,7 @@ FULL = replace(
     kinds=(WITHOUT,),
     grouped=True,
 )
+DATA = (FULL.data,)
 QUICK = replace(weak_reset.QUICK, kinds=FULL.kinds, grouped=FULL.grouped)
 
 

@@ -37,6 +37,17 @@ def _latents(network):
     return [layer.latent for layer in binary_layers(network)]
 
 
+def _image_by_image(network, images, labels):
+    totals = [torch.zeros_like(w) for w in _latents(network)]
+    for k in range(len(images)):
+        loss = functional.cross_entropy(network(images[k : k + 1]), labels[k : k + 1])
+        for total, gradient in zip(
+            totals, torch.autograd.grad(loss, _latents(network)), strict=True
+        ):
+            total += gradient**2 / len(images)
+    return totals
+
+
 @pytest.mark.parametrize("head", [False, True])
 def test_fisher_information_is_the_mean_square_of_single_gradients(network, head, monkeypatch):
     monkeypatch.setattr(consolidation, "_AT_ONCE", 5)  # the last batch is a partial one
@@ -46,13 +57,7 @@ def test_fisher_information_is_the_mean_square_of_single_gradients(network, head
     found = fisher_information(network, images, labels)
     assert network.training and all(w.grad is None for w in _latents(network))
     network.eval()
-    expected = [torch.zeros_like(w) for w in _latents(network)]
-    for k in range(12):
-        loss = functional.cross_entropy(network(images[k : k + 1]), labels[k : k + 1])
-        for total, gradient in zip(
-            expected, torch.autograd.grad(loss, _latents(network)), strict=True
-        ):
-            total += gradient**2 / 12
+    expected = _image_by_image(network, images, labels)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-5) and one.max() > 0
     with pytest.raises(ValueError, match=r"^The Fisher information of single images needs running"):
@@ -75,13 +80,7 @@ def test_fisher_information_of_convolutions(axes, fill, monkeypatch):
     images = torch.randint(0, 16, (7, 2, *(5, 4)[:axes]), dtype=torch.uint8)
     labels = torch.randint(0, 3, (7,))
     found = fisher_information(network, images, labels)
-    expected = [torch.zeros_like(w) for w in _latents(network)]
-    for k in range(7):
-        loss = functional.cross_entropy(network(images[k : k + 1]), labels[k : k + 1])
-        for total, gradient in zip(
-            expected, torch.autograd.grad(loss, _latents(network)), strict=True
-        ):
-            total += gradient**2 / 7
+    expected = _image_by_image(network, images, labels)
     assert len(found) == 2
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-5, atol=1e-9) and one.max() > 0
