@@ -253,7 +253,10 @@ class Description(_Part):
                 raise DescriptionError(f"{path} is larger than any description of a build")
             return cls.model_validate_json(path.read_bytes())
         except OSError as error:
-            raise DescriptionError(f"{path}: {error.strerror}") from None
+            raise DescriptionError(
+                f"{path} cannot be read: {error.strerror}. "
+                f"`twincell board build BOARD --out {path.parent}` makes a build there"
+            ) from None
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the file"

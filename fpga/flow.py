@@ -162,7 +162,7 @@ def build(sized: Sized, out: Path, tell: Tell = lambda what: None, *, cache: boo
     """
     board, logs = sized.board, out / LOGS
     plan = plan_of(sized)
-    with tempfile.TemporaryDirectory(dir=_work(out), prefix=".build-") as scratch:
+    with tempfile.TemporaryDirectory(dir=files.folder(out), prefix=".build-") as scratch:
         here = Path(scratch)
         for name, content in plan.files.items():
             text = content.encode() if isinstance(content, str) else content
@@ -244,12 +244,6 @@ def description(sized: Sized) -> Description:
         clock=sized.board.clock,
         clocks_per_bit=sized.clocks_per_bit,
     )
-
-
-def _work(out: Path) -> Path:
-    """The directory, which the tools must be able to see."""
-    out.mkdir(parents=True, exist_ok=True)
-    return out
 
 
 def _keep_logs(here: Path, logs: Path) -> None:

@@ -8,17 +8,17 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..hw.tools import ToolMissing
+from ..hw import tools
+from ..hw.tools import ToolMissing, cache_directory
 from ..model import files
 
 SUMS = "sums.json"
@@ -135,14 +135,7 @@ def call(name: str, arguments: Sequence[str], directory: Path) -> str:
     """
     tool = TOOLS[name]
     _ = tool.version
-    done = subprocess.run(
-        [sys.executable, "-c", tool.call, *arguments],
-        cwd=directory,
-        env={key: value for key, value in os.environ.items() if key != "YOWASP_MOUNT"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    done = tools.run(tool.call, arguments, directory)
     said = done.stdout + done.stderr
     if done.returncode:
         (directory / PRINTED).write_text(said)
@@ -165,12 +158,6 @@ def extra() -> Iterator[None]:
         raise ToolMissing(package, INSTALL) from None
 
 
-def cache_directory() -> Path:
-    """Where results are kept: ``twincell`` in XDG_CACHE_HOME or ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "twincell"
-
-
 def _restore(home: Path, step: Step, directory: Path) -> bool:
     """Copies what was kept of a step, with the logs if it has some; only where all hashes are
     right."""
@@ -184,7 +171,8 @@ def _restore(home: Path, step: Step, directory: Path) -> bool:
         return False
     for name, content in contents.items():
         files.write_bytes(directory / name, content)
-    os.utime(home)
+    with suppress(OSError):  # a cache that can only be read
+        os.utime(home)
     return True
 
 

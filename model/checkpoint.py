@@ -32,7 +32,7 @@ def load_checkpoint(path: Path, run: dict[str, str]) -> dict[str, Any] | None:
     """
     if not path.exists():
         return None
-    remedy = "Delete it, train in another directory, or start over without resuming"
+    remedy = "Delete it, or train in another directory"
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
@@ -40,9 +40,8 @@ def load_checkpoint(path: Path, run: dict[str, str]) -> dict[str, Any] | None:
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"it has no format {_FORMAT}")
         found, state = content["run"], content["state"]
-    except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise CheckpointError(f"{path} is not a checkpoint: {reason[0]}. {remedy}") from None
+    except Exception as error:  # torch raises many kinds for a damaged file, with advice of its own
+        raise CheckpointError(f"{path} is not a whole checkpoint. {remedy}") from error
     differing = [key for key in run if found.get(key) != run[key]]
     if differing:
         raise CheckpointError(f"{path} is of another {' and '.join(differing)}. {remedy}")

@@ -15,6 +15,7 @@ from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
 
+from . import files
 from .augmentation import distort
 from .calibration import presented
 from .checkpoint import load_checkpoint, save_checkpoint
@@ -154,11 +155,12 @@ def train(
     resume : whether to continue from a checkpoint that is there, or to overwrite it
     progress : called after each epoch; by default a bar on a terminal's standard error
 
-    Raises ``RecipeError`` when the data are too few for it, ``DataError`` or ``CheckpointError``.
+    Raises ``RecipeError`` when the data are too few for it, ``DataError``, ``CheckpointError``, and
+    ``OSError`` when ``directory`` cannot be written.
     """
     data = _prepared(recipe, data or load(recipe.data))
     run = _Run(recipe, data)
-    path = Path(directory) / CHECKPOINT
+    path = files.folder(directory) / CHECKPOINT
     # Without what is left at its default, so that a field that comes later orphans no checkpoint.
     given = recipe.model_dump_json(exclude_defaults=True)
     identity = {"recipe": given, "data set": data.digest()}

@@ -3,12 +3,12 @@
 
 import os
 import shutil
-import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from .results import BuildError
-from .toolchain import cache_directory
+from ..hw import tools
+from ..model import files
 
 LIMIT = 2 << 30  # bytes
 KEPT = 3600  # seconds after its last use for which a simulation stays, whatever the limit
@@ -18,27 +18,20 @@ def use(home: Path, *, limit: int = LIMIT) -> Path:
     """Marks a simulation as used now, or makes room for one that will be compiled.
 
     Of the others, the least recently used are removed until the whole cache is below ``limit``
-    bytes; what was used within the last hour may be running and stays. Raises ``BuildError`` when
-    the cache cannot be written.
+    bytes; what was used within the last hour may be running and stays. Raises
+    :class:`~twincell.model.files.WriteError` when the cache cannot be written.
     """
-    try:
-        home.parent.mkdir(parents=True, exist_ok=True)
-        if home.exists():
-            os.utime(home)
-        else:
-            tempfile.TemporaryFile(dir=home.parent).close()
-    except OSError as error:
-        raise BuildError(
-            f"The cache {cache_directory()} cannot be written ({error.strerror}); "
-            "set XDG_CACHE_HOME to a directory that can"
-        ) from None
+    if not home.exists():
+        files.folder(home.parent, tools.CACHE_REMEDY)
+    with suppress(OSError):  # a cache that can only be read
+        os.utime(home)
     _prune(home, limit)
     return home
 
 
 def _prune(home: Path, limit: int) -> None:
     entries = []
-    for entry in cache_directory().glob("*/*"):
+    for entry in tools.cache_directory().glob("*/*"):
         try:
             size = sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
             entries.append((entry.stat().st_mtime, size, entry))

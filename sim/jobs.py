@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Literal
 
+from ..hw import tools
 from . import compiled, toolchain
 from .ports import Ports
 from .results import Hang
@@ -66,4 +67,4 @@ def compiled_at(ports: Ports, simulator: Simulator) -> Path:
     if from_pypi:
         parts.append(toolchain.compiler_version())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-    return compiled.use(toolchain.cache_directory() / simulator / key)
+    return compiled.use(tools.cache_directory() / simulator / key)

@@ -112,12 +112,6 @@ def compiler_version() -> str:
     return "\n".join([_first_line("g++", "--version"), os.uname().machine, flags])
 
 
-def cache_directory() -> Path:
-    """Where compiled simulations are kept: ``twincell`` in XDG_CACHE_HOME or ``~/.cache``."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "twincell"
-
-
 def _first_line(*command: str) -> str:
     run = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     return (run.stdout or run.stderr).partition("\n")[0]

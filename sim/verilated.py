@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..hw import tools
 from . import compiled, toolchain
 from .ports import Ports
 from .results import BuildError
@@ -80,7 +81,7 @@ class Program:
             toolchain.compiler_version(),
         ):
             key.update(part.encode() + b"\0")
-        home = compiled.use(toolchain.cache_directory() / "native" / key.hexdigest()[:32])
+        home = compiled.use(tools.cache_directory() / "native" / key.hexdigest()[:32])
         if not (home / self.name).exists():
             with tempfile.TemporaryDirectory(dir=home.parent, prefix=".build-") as scratch:
                 self._compile(Path(scratch), tool)

@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The Python of the README and of the guide runs as it stands there."""
+"""The Python of the pages runs as it stands there, links lead somewhere, tables are complete."""
 
 import re
+import types
+import typing
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
+
+from twincell.model.planes import Stochastic
+from twincell.model.recipe import Convolution, Recipe
 
 ROOT = Path(__file__).parent.parent
+UNIONS = typing.Union, types.UnionType
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -22,3 +30,59 @@ def test_python_on_the_page_runs(page, tmp_path, monkeypatch):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> dict[str, typing.Any]:
+    """Every key of a recipe and its field, those of sections by their path."""
+    found = {}
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        kinds = typing.get_args(kind) if typing.get_origin(kind) in UNIONS else (kind,)
+        section = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if section:
+            found |= fields(section[0], f"{prefix}{name}.")
+        else:
+            found[prefix + name] = field
+    return found
+
+
+def words(annotation: object) -> set[str]:
+    """The words that a field takes."""
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return set(map(str, annotation))
+    parts = typing.get_args(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return set(parts)
+    inside = typing.get_origin(annotation) in (*UNIONS, typing.Annotated)
+    return set().union(*map(words, parts)) if inside else set()
+
+
+def test_every_key_of_a_recipe_is_on_its_page():
+    page = (ROOT / "docs" / "training.md").read_text()
+    network, convolution = page.split("A table of `convolutions`:")
+    # What is `None` in a recipe has these defaults elsewhere, or none.
+    planes = {f"input.{each}": getattr(Stochastic(8, (1,)), each)
+              for each in ("accumulate", "generator", "seed")}  # fmt: skip
+    told = {"input.threshold": "none", "input.presentations": "none", "convolutions": "none",
+            "input.shown": "the first of `presentations`"}  # fmt: skip
+    for text, model in ((network, Recipe), (convolution, Convolution)):
+        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line[:3] == "| `"]
+        listed = {}
+        for keys, values, default, *_ in rows:
+            names = re.findall("`(.*?)`", keys)
+            listed |= {
+                name: (set(re.findall("`(.*?)`", values)) - {"kernel"}, given)
+                for name, given in zip(names, (default.split(", ") * 2)[: len(names)], strict=True)
+            }
+        known = fields(model)
+        assert listed.keys() == known.keys()
+        for name, field in known.items():
+            allowed, default = listed[name]
+            assert name == "name" or allowed == words(field.annotation), name
+            if name in told:
+                assert default == told[name]
+            elif field.is_required():
+                assert default == "-", name
+            else:
+                given = planes.get(name, field.default)
+                assert default == (f"`{given}`" if isinstance(given, str) else f"{given:g}"), name

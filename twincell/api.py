@@ -160,7 +160,7 @@ def train(
     try:
         trained = training.train(read, directory, data=images, resume=resume)
     except CheckpointError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"{error}, or start over with --fresh") from None
     beside = trained.publish(directory).with_suffix(".toml")
     if not (beside.exists() and beside.samefile(source)):
         shutil.copyfile(source, beside)

@@ -12,6 +12,7 @@ import typer.core
 from rich.console import Console
 
 from . import board_run, networks
+from .options import DryRun, Json, Serial
 from .reports import pairs, put, table
 
 
@@ -47,10 +48,7 @@ def boards() -> None:
     warnings.simplefilter("ignore", UnusedElaboratable)
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
 Directory = Annotated[Path, typer.Argument(help="Directory of a build.")]
-Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
 Cable = Annotated[str | None, typer.Option(help="JTAG cable, as openFPGALoader names it.")]
 
 

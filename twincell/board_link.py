@@ -85,12 +85,8 @@ def machine(board: str, net: str | None = None, lanes: int | None = None) -> Mac
     """
     with failures():
         directory = Path(board)
-        if not (directory / FILE).is_file():
-            if directory.is_dir() and board not in targets.BOARDS:
-                raise UsageError(
-                    f"{directory} holds no {FILE}; `twincell board build BOARD --out {directory}` "
-                    "makes a build there"
-                )
+        named = board in targets.BOARDS or not directory.is_dir()
+        if named and not (directory / FILE).is_file():
             chosen = targets.board(board)
             net = net or chosen.network
             sized = placed.size(chosen, load(net), lanes)

@@ -11,6 +11,7 @@ from rich.console import Console
 from . import reports
 from .injection import Injection
 from .networks import UsageError
+from .options import Data, DryRun, Json, Serial, Set, Shown
 from .progress import working
 from .sim.twin_pty import TwinPty
 
@@ -21,17 +22,9 @@ Lanes = Annotated[
     typer.Option(min=1, help="XNORs a cycle of a board that is not a build's directory."),
 ]
 Images = Annotated[int, typer.Option(min=1, help="Test images, from the first.")]
-Shown = Annotated[
-    int | None, typer.Option("--presentations", help="Of a stochastic input; else its first.")
-]
 Port = Annotated[str | None, typer.Option(help="Serial port; else found by the USB bridge.")]
-Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
 Simulate = Annotated[bool, typer.Option("--simulate", help="Measure on the simulated board.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of all errors.")]
-Data = Annotated[Path | None, typer.Option(help="Directory of data sets (else TWINCELL_DATA).")]
-Set = Annotated[str | None, typer.Option("--dataset", help="Else what the recipe says.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
 def run(

@@ -19,21 +19,23 @@ from .doctor import healthy
 from .experiments import _command as experiments
 from .hw.equivalence import EquivalenceError
 from .hw.estimate.synthesis import SynthesisError
-from .hw.plan import Budget, PlanError
+from .hw.plan import DEFAULT_LANES, Budget, PlanError
 from .hw.tools import ToolMissing
 from .hw.verilog import EmissionError
 from .model.checks import GraphError
 from .model.data import DataError
+from .model.files import WriteError
 from .model.recipe import RecipeError
 from .networks import UsageError
+from .options import Data, Json, Labelled, Set, Shown
 from .progress import working
 from .request import PAUSES, SIMULATORS
 from .sim.ports import PortsError
 from .sim.results import BuildError, SimulationError
 
 FAILURES = (
-    BuildError, DataError, EmissionError, GraphError, OSError, PlanError, PortsError, RecipeError,
-    SynthesisError, UsageError,
+    BuildError, DataError, EmissionError, GraphError, PlanError, PortsError, RecipeError,
+    SynthesisError, UsageError, WriteError,
 )  # fmt: skip
 
 
@@ -54,6 +56,8 @@ class _Guarded(typer.core.TyperGroup):
             self._fail(ctx, str(error), 3)
         except FAILURES as error:
             self._fail(ctx, str(error), 2)
+        except OSError as error:
+            self._fail(ctx, _unread(error), 2)
 
     @staticmethod
     def _fail(ctx, message: str, code: int) -> NoReturn:
@@ -75,20 +79,20 @@ app.add_typer(experiments.app, name="experiments")
 app.add_typer(board.app, name="board")
 
 Net = Annotated[str, typer.Argument(help="A network file, or a name from the zoo.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
-Data = Annotated[Path | None, typer.Option(help="Directory of data sets (else TWINCELL_DATA).")]
-Lanes = Annotated[int | None, typer.Option(help="XNORs a cycle of all layers together.")]
-Rate = Annotated[float | None, typer.Option(help="Images per second to reach.")]
+Lanes = Annotated[
+    int | None,
+    typer.Option(
+        help="XNORs a cycle of all layers together "
+        f"(default: as many as --rate needs; without it the fastest plan within {DEFAULT_LANES})."
+    ),
+]
+Rate = Annotated[float | None, typer.Option(help="Images per second to reach, at --clock.")]
 Clock = Annotated[float, typer.Option(help="Clock in MHz.")]
 Arranged = Annotated[
     str, typer.Option(help="columns or rows, or one for each layer: rows,columns,rows.")
 ]
 First = Annotated[
     str, typer.Option("--first-layer", help="serial or parallel: planes of bits, or whole pixels.")
-]
-Shown = Annotated[
-    int | None,
-    typer.Option("--presentations", help="Of a stochastic input (default: its first number)."),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
 Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
@@ -176,10 +180,11 @@ def estimate(
         Path | None, typer.Option("--table", help="Areas and energies in place of ours.")
     ] = None,
     images: Annotated[
-        int | None, typer.Option(help="Test images on which activity is measured.")
+        int | None,
+        typer.Option(help="Test images on which activity is measured (default: it is assumed)."),
     ] = None,
     data: Data = None,
-    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    dataset: Set = None,
     presentations: Shown = None,
     synthesize: Annotated[
         bool, typer.Option("--synthesize", help="Count the network's own logic with Yosys.")
@@ -191,6 +196,8 @@ def estimate(
     """Estimate area, energy and latency by layer and part."""
     from . import estimates
 
+    if plot is not None:
+        estimates.check_plot(plot)
     with working("estimate"):
         report = estimates.estimate(
             net,
@@ -206,9 +213,9 @@ def estimate(
             synthesize=synthesize,
             liberty=liberty,
         ).as_dict()
+    reports.put(report, estimates.shown(report), as_json)
     if plot is not None:
         estimates.plot(report, plot)
-    reports.put(report, estimates.shown(report), as_json)
 
 
 @app.command()
@@ -265,10 +272,13 @@ def build(
 @app.command()
 def verify(
     net: Net,
-    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(help="Test images, from the first (default: all, or 100 random ones)."),
+    ] = None,
     simulator: Annotated[str, typer.Option(help=", ".join(SIMULATORS))] = "verilator",
     data: Data = None,
-    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    dataset: Set = None,
     seed: Seed = 0,
     lanes: Lanes = None,
     rate: Rate = None,
@@ -334,9 +344,11 @@ def sweep(
     device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
     knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
     maps: Annotated[int, typer.Option(help="Error maps of each point.")] = 20,
-    images: Annotated[int | None, typer.Option(help="Test images, from the first.")] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Test images, from the first (default: all).")
+    ] = None,
     data: Data = None,
-    dataset: Annotated[str | None, typer.Option(help="Else what the recipe says.")] = None,
+    dataset: Labelled = None,
     presentations: Shown = None,
     seed: Annotated[int, typer.Option(help="Of all errors.")] = 0,
     workers: Annotated[int | None, typer.Option(help="Processes (default: a core each).")] = None,
@@ -381,6 +393,14 @@ def demo(as_json: Json = False) -> None:
 def main() -> None:
     """Entry point of the ``twincell`` command."""
     app()
+
+
+def _unread(error: OSError) -> str:
+    """Names the file that was not found or cannot be read; of files that cannot be written
+    ``WriteError`` has told."""
+    if error.filename is None:
+        return str(error)
+    return f"{error.filename} cannot be read: {error.strerror}"
 
 
 def _budget(

@@ -9,11 +9,10 @@ from rich.console import Group, RenderableType
 
 from . import api
 from .devices import CELLS
+from .options import Json
 from .reports import pairs, put, table
 
 app = typer.Typer(no_args_is_help=True, help="Devices: presets, and fits of your own.")
-
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ from .hw.estimate.synthesis import Part, SynthesisError
 from .hw.network import Network
 from .hw.plan import Budget
 from .model import files
-from .networks import UsageError, first_images, load
+from .networks import RANDOM, UsageError, chosen_presentations, first_images, load
 from .reports import pairs, table
 
 NODE, CELL = 130, "rram-2t2r"
@@ -63,11 +63,11 @@ def estimate(
         used = technology.Technology(technology.read_table(entries), node, cell)
     except technology.TableError as error:
         raise UsageError(str(error)) from None
-    plan = planned(graph, budget, array).shown(presentations)
+    plan = planned(graph, budget, array).shown(chosen_presentations(graph, presentations))
     measured = None
     if images is not None:
         shown = first_images(net, graph, images, dataset=dataset, directory=data)
-        if shown.labels is None:
+        if shown.source == RANDOM and dataset is None:
             raise UsageError(f"{graph.name} has no data set of its own: name one with --dataset")
         measured = activity.measure(graph, plan, shown.pixels, presentations)
     cells = None
@@ -147,6 +147,13 @@ _COLOURS = {
 }  # fmt: skip
 
 
+def check_plot(path: Path) -> None:
+    """Refuses what no plot can be written to; raises ``UsageError`` and ``OSError``."""
+    if path.suffix.lower() != ".svg":
+        raise UsageError(f"A plot is SVG: --plot takes a file of that name, not {path}")
+    files.folder(path.parent)
+
+
 def plot(report: dict, path: Path) -> None:
     """Writes area and energy of each layer by part as stacked bars, SVG."""
     from matplotlib.figure import Figure  # takes a second to import
@@ -173,4 +180,4 @@ def plot(report: dict, path: Path) -> None:
     files.write_bytes(path, svg(figure))
 
 
-__all__ = ["CELL", "NODE", "SynthesisError", "estimate", "plot", "shown"]
+__all__ = ["CELL", "NODE", "SynthesisError", "check_plot", "estimate", "plot", "shown"]

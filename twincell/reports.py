@@ -38,12 +38,27 @@ def table(title: str, *columns: str, right: int = 1) -> Table:
 
 
 def pairs(title: str, values: Mapping[str, object]) -> Table:
-    """A table of names and values."""
+    """A table of names and values, without those that are ``None``."""
     made = table(title, "", "")
     made.show_header = False
     for name, value in values.items():
-        made.add_row(escape(name), escape(str(value)))
+        if value is not None:
+            made.add_row(escape(name), escape(_cell(value)))
     return made
+
+
+def _cell(value: object) -> str:
+    """Plain data as a person reads it; what is exact is in the JSON."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case dict():
+            return ", ".join(f"{key}: {_cell(each)}" for key, each in value.items())
+        case list() | tuple():
+            return ", ".join(map(_cell, value))
+    return str(value)
 
 
 # --- info ---------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ class Request:
 
     def __post_init__(self):
         _choice("simulator", self.simulator, SIMULATORS)
-        _choice("pauses", self.pauses, PAUSES)
+        _choice("kind of pauses", self.pauses, PAUSES)
 
     def command(self, images: int, errors: bool) -> str:
         """The command line for the first ``images``, with or without ``errors``."""

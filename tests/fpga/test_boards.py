@@ -228,7 +228,10 @@ def test_a_description_is_what_was_described(tmp_path):
     (tmp_path / "icebreaker.bin").write_bytes(b"")
     with pytest.raises(FlowError, match=r"holds no build of the icebreaker; build it again$"):
         flow.bitstream_of(board("icebreaker"), tmp_path)
-    with pytest.raises(DescriptionError, match=r"nowhere.json: No such file or directory$"):
+    with pytest.raises(
+        DescriptionError,
+        match=r"nowhere.json cannot be read: No such .* makes a build there$",
+    ):
         Description.read(tmp_path / "nowhere.json")
 
 
@@ -541,7 +544,7 @@ def test_the_command_line():
     }
     for arguments, message in (
         (["build", "ice"], "There is no board 'ice'"),
-        (["load", "/nowhere"], "/nowhere/board.json: No such file or directory"),
+        (["load", "/nowhere"], "/nowhere/board.json cannot be read: No such file or directory"),
     ):
         shown = runner.invoke(cli.app, ["board", *arguments])
         assert shown.exit_code == 2 and message in shown.stderr

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from twincell.model.files import WriteError
 from twincell.sim import compiled
-from twincell.sim.results import BuildError
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def test_below_the_limit_nothing_goes(cache):
 def test_a_cache_that_cannot_be_written(cache):
     cache.parent.mkdir(exist_ok=True)
     cache.write_text("a file where the directory should be")
-    with pytest.raises(BuildError) as caught:
+    with pytest.raises(WriteError) as caught:
         compiled.use(cache / "native" / "new")
     message = str(caught.value)
-    assert message.startswith(f"The cache {cache} cannot be written (")
-    assert message.endswith("; set XDG_CACHE_HOME to a directory that can")
+    assert message.startswith(f"{cache / 'native'} cannot be written: Not a directory. ")
+    assert message.endswith("Set XDG_CACHE_HOME to a directory that can")

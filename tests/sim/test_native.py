@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import builds
 from tests.support.builds import build
+from twincell.hw import tools
 from twincell.sim import native, player, toolchain, verilated
 from twincell.sim.native import slices
 from twincell.sim.ports import PortsError, read
@@ -96,7 +97,7 @@ def test_other_weights_need_no_compilation(tmp_path, built, monkeypatch):
 
 
 def test_a_fresh_cache_holds_whole_players_only(tmp_path, built, monkeypatch):
-    monkeypatch.setattr(toolchain, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(tools, "cache_directory", lambda: tmp_path)
     made = player.compile_player(built.directory, short=True)
     assert made.binary.is_relative_to(tmp_path) and made.seconds > 0.1
     assert [path.name for path in (tmp_path / "native").iterdir()] == [made.binary.parent.name]
@@ -104,7 +105,7 @@ def test_a_fresh_cache_holds_whole_players_only(tmp_path, built, monkeypatch):
 
 
 def test_no_compiler_output_is_no_player(tmp_path, built, monkeypatch):
-    monkeypatch.setattr(toolchain, "cache_directory", lambda: tmp_path / "cache")
+    monkeypatch.setattr(tools, "cache_directory", lambda: tmp_path / "cache")
     broken = built.broken(tmp_path / "build", "endmodule", "endmodul")
     with pytest.raises(BuildError) as caught:
         native.run(broken, built.images)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.builds import build
-from twincell.hw.tools import ToolMissing
+from twincell.hw.tools import ToolMissing, cache_directory
 from twincell.sim import harness, native, toolchain
 
 
@@ -77,10 +77,10 @@ def test_the_environment_is_our_own(monkeypatch):
 
 def test_the_cache_follows_xdg(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert toolchain.cache_directory() == tmp_path / "twincell"
+    assert cache_directory() == tmp_path / "twincell"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert toolchain.cache_directory() == tmp_path / ".cache" / "twincell"
+    assert cache_directory() == tmp_path / ".cache" / "twincell"
 
 
 def test_images_come_before_tools(tmp_path, monkeypatch):

@@ -207,7 +207,8 @@ def test_a_sweep_of_something_else_is_not_continued(tmp_path):
 def test_a_directory_without_a_build(tmp_path, monkeypatch):
     code, _, err = call("run", tmp_path, "--images", 2, "--simulate")
     remedy = f"`twincell board build BOARD --out {tmp_path}` makes a build there"
-    assert (code, err) == (2, f"twincell: {tmp_path} holds no board.json; {remedy}\n")
+    reason = f"{tmp_path / 'board.json'} cannot be read: No such file or directory"
+    assert (code, err) == (2, f"twincell: {reason}. {remedy}\n")
     # The name of a board is one, whatever else there is of this name.
     monkeypatch.chdir(tmp_path)
     (tmp_path / "icebreaker").mkdir()

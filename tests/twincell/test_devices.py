@@ -189,6 +189,6 @@ def test_devices_that_are_not_there(twincell, network, tmp_path):
         code, _, err = twincell(*arguments)
         assert code == 2 and "is not a device: rram-strong, " in err and ", or a file" in err
     code, _, err = twincell("devices", "fit", tmp_path / "none.csv", "-o", tmp_path / "x")
-    assert code == 2 and "No such file" in err
+    assert code == 2 and "none.csv cannot be read: No such file or directory" in err
     code, _, err = twincell("devices", "show", "rram-weak", "-o", network / "inner")
     assert code == 2 and str(network) in err

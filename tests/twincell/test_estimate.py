@@ -62,7 +62,9 @@ def test_table(command):
         (["--table", "none.toml"], "none.toml is no table"),
         (["--images", "0"], "1 to 360 of digits, not 0"),
         (["--first-layer", "wide"], "The first layer is serial or parallel, not 'wide'"),
-        (["--presentations", "3"], "supports no presentations, not 3"),
+        (["--presentations", "3"], "digits-mlp has no stochastic input, so no presentations"),
+        (["--plot", "area.pdf"], "A plot is SVG: --plot takes a file of that name, not area.pdf"),
+        (["--plot", "/proc/none/a.svg"], "/proc/none cannot be written: No such file or"),
         (["--liberty", "none.lib"], "There is no Liberty file none.lib"),
     ],
 )

@@ -47,8 +47,10 @@ def test_the_command_asks_for_the_same(twincell, changed, monkeypatch):
     assert seen == vars(asked)
 
 
-@pytest.mark.parametrize("wrong", [{"simulator": "vcs"}, {"pauses": "long"}])
-def test_choices_are_named(wrong):
-    ((name, value),) = wrong.items()
-    with pytest.raises(UsageError, match=rf"^The {name} is one of .*, not '{value}'$"):
-        Request(**PLAIN | wrong)
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("simulator", "vcs", "simulator"), ("pauses", "long", "kind of pauses")],
+)
+def test_choices_are_named(name, value, told):
+    with pytest.raises(UsageError, match=rf"^The {told} is one of .*, not '{value}'$"):
+        Request(**PLAIN | {name: value})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """``twincell experiments``: list them, run one."""
 
-import tempfile
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
+from ..model import files
 from ..model.data import VARIABLE, DataError, check
 from ..networks import UsageError
+from ..options import Data, Json
 from ..progress import working
 from ..reports import pairs, put, table
 
 app = typer.Typer(no_args_is_help=True, help="Reproduce published results.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 COST = "TOML file with source, energy (joule a pulse) and endurance (pulses)"
 PULSED = ("weak-reset", "weak-reset-cifar10")  # those that have BY_PULSES
 
@@ -35,7 +36,7 @@ def run(
     name: Annotated[str, typer.Argument(help="One of `twincell experiments list`.")],
     quick: Annotated[bool, typer.Option("--quick", help="Few trials: within a minute.")] = False,
     out: Annotated[Path | None, typer.Option("--out", help="Else runs/experiments/NAME.")] = None,
-    data: Annotated[Path | None, typer.Option(help="Data sets (else TWINCELL_DATA).")] = None,
+    data: Data = None,
     cost: Annotated[Path | None, typer.Option(help=f"{COST}: of {' and '.join(PULSED)}.")] = None,
     device: Annotated[
         str | None,
@@ -55,15 +56,15 @@ def run(
     folder = out or Path("runs", "experiments", name)
     with _writable(folder), working(name) as progress:
         report = experiment.run(_report.Job(quick, data, progress, folder, cost, device))
-    files = _report.write(name, report, quick, folder)
+    written = _report.write(name, report, quick, folder)
     columns = ["quantity", "published", "tag", "ours", "interval"]
     judged = any(each.verdict for each in report.findings)
     made = table(report.title, *columns, *["verdict"] * judged, right=3)
     for each in report.findings:
         cells = [_report.shown(each.ours), _report.shown(each.interval), *[each.verdict] * judged]
         made.add_row(each.quantity, each.published, f"({each.tag})", *cells)
-    made.caption, made.caption_justify = f"{report.seeds}, written to {files[0].parent}", "left"
-    record = _report.record(name, report, quick) | {"files": [str(path) for path in files]}
+    made.caption, made.caption_justify = f"{report.seeds}, written to {written[0].parent}", "left"
+    record = _report.record(name, report, quick) | {"files": [str(path) for path in written]}
     put(record, made, as_json)
 
 
@@ -88,15 +89,10 @@ def _check(sets: Iterable[str], data: Path | None, cost: Path | None) -> None:
 def _writable(folder: Path) -> Iterator[None]:
     """Makes a folder; what of it is still empty at the end of the block is removed."""
     with ExitStack() as made:
-        try:
-            for each in reversed((folder, *folder.parents)):
-                if not each.exists():
-                    each.mkdir(exist_ok=True)
-                    made.callback(_remove_empty, each)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            reason = f"{folder} cannot be written: {error.strerror}"
-            raise UsageError(f"{reason}. Give another folder: --out DIR") from None
+        for each in reversed((folder, *folder.parents)):
+            if not os.path.exists(each):  # noqa: PTH110 (which raises for too long a name)
+                made.callback(_remove_empty, each)
+        files.folder(folder, "Give another folder: --out DIR")
         yield
 
 

@@ -63,7 +63,7 @@ def _rates(axes, others: list[Measured]) -> None:
         along, beside = beside, along
     names = {"ber": "rate of persistent errors", "transient": "rate of read errors"}
     axes.set(xlabel=names[along])
-    if len({getattr(each.point, along) for each in others}) > 1:
+    if len({rate for each in others if (rate := getattr(each.point, along))}) > 1:
         axes.set_xscale("log")
     for value in sorted({getattr(each.point, beside) for each in others}):
         line = [each for each in others if getattr(each.point, beside) == value]

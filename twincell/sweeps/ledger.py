@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..model import files
 from ..networks import UsageError
 from .tasks import Outcome, Task
 
@@ -46,8 +47,7 @@ class Ledger:
     """
 
     def __init__(self, directory: Path, identity: dict, images: int, *, fresh: bool = False):
-        directory.mkdir(parents=True, exist_ok=True)
-        self.path = directory / FILE
+        self.path = files.folder(directory) / FILE
         self.images = images
         text = json.dumps(identity, sort_keys=True)
         try:
