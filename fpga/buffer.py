@@ -60,7 +60,8 @@ class BlockStore(wiring.Component):
         m = Module()
         port = self.port
         m.submodules.memory = memory = Memory(shape=WORD, depth=max(self.depth, 2), init=[])
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         m.d.comb += [
             write.en.eq(port.en & port.we),
             write.addr.eq(port.address),

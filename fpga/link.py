@@ -50,7 +50,8 @@ class Link(wiring.Component):
         connect(m, framer.o, flipped(self.o))
 
         half = Signal()  # the place that the deframer fills
-        arrive, fetch = requests.write_port(), requests.read_port()
+        arrive = requests.write_port()
+        fetch = requests.read_port()
         m.d.comb += [
             arrive.addr.eq(Cat(deframer.length, half)),
             arrive.data.eq(deframer.data),
@@ -64,7 +65,8 @@ class Link(wiring.Component):
         ]
         m.d.sync += half.eq(half ^ executor.take)
 
-        keep, send = answers.write_port(), answers.read_port()
+        keep = answers.write_port()
+        send = answers.read_port()
         m.d.comb += [
             keep.addr.eq(executor.place),
             keep.data.eq(executor.byte),

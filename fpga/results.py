@@ -88,14 +88,15 @@ class Results(wiring.Component):
 
         index = Signal(range(max(len(beat.scores), 2)))  # of the score in its beat
         unit = Signal(range(units))
-        score, value = Signal(beat.scores[0].shape()), Signal(bits)
+        score = Signal(beat.scores[0].shape())
+        value = Signal(bits)
         m.d.comb += [score.eq(beat.scores[index]), value.eq(score)]
         with m.If(unit == layout.classes):
             m.d.comb += value.eq(beat.label)
         with m.Elif(unit > layout.classes):
             m.d.comb += value.eq(0)
 
-        collected = Signal(32 - bits) if per_word > 1 else Signal(0)
+        collected = Signal(32 - bits if per_word > 1 else 0)
         whole = (unit % per_word) == per_word - 1
         step = Signal()
         done = unit == units - 1

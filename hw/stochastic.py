@@ -112,7 +112,8 @@ class Presenter(wiring.Component):
         if self.most == 1:
             return fresh
         m.submodules.image = memory = Memory(shape=layout, depth=max(self.beats, 2), init=[])
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         was_fresh = Signal()
         with m.If(go):
             m.d.sync += was_fresh.eq(coming)

@@ -308,7 +308,8 @@ class Sums(wiring.Component):
         read = memory.read_port()
         m.d.comb += read.addr.eq(group)
         if self.loadable:
-            write, line = memory.write_port(), self.i_constants
+            write = memory.write_port()
+            line = self.i_constants
             m.d.comb += [
                 line.ready.eq(1),
                 write.en.eq(line.valid),

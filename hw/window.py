@@ -242,7 +242,8 @@ class WindowBuffer(wiring.Component):
         depth = max(1 << len(at), 2)
         word = data.ArrayLayout(self.bits, self.lanes)
         m.submodules[name] = memory = Memory(shape=word, depth=depth, init=[])
-        write, read = memory.write_port(), memory.read_port()
+        write = memory.write_port()
+        read = memory.read_port()
         m.d.comb += [
             write.en.eq(put),
             write.addr.eq(at),
@@ -264,7 +265,8 @@ class WindowBuffer(wiring.Component):
     def _show(self, m: Module, rows: list[Value], column: Value, top: Value) -> None:
         """The plane of what was read, and what lies outside the image."""
         (size, columns), (padding, side) = self.window.size, self.window.padding
-        plane, fill = Signal.like(self.plane), self.window.fill is Fill.PLUS
+        plane = Signal.like(self.plane)
+        fill = self.window.fill is Fill.PLUS
         with m.If(self.en):
             m.d.sync += plane.eq(self.plane)
         for index, pixels in enumerate(rows):
@@ -356,8 +358,9 @@ class Borders(wiring.Component):
         # A class is one of its row, which counts the more, and one of its column.
         m = Module()
         down, across = self.classes.shape
-        row, column = Signal(range(down)), Signal(range(across))
-        after = [Signal.like(row), Signal.like(column)]
+        row = Signal(range(down))
+        column = Signal(range(across))
+        after = [Signal.like(row, name="row_after"), Signal.like(column, name="column_after")]
         end = column == across - 1
         m.d.comb += [
             after[0].eq(Mux(end, Mux(row == down - 1, 0, row + 1), row)),

@@ -101,9 +101,10 @@ class MacroControl(wiring.Component):
         self._next = pins_signature(self.rows, self.columns).create()
         self._row = Signal(range(max(self.rows, 2)))
         self._line_on = Signal()
-        self._inputs, self._enable = Signal(self.columns), Signal(self.columns)
+        self._inputs = Signal(self.columns)
+        self._enable = Signal(self.columns)
         # BL and BLb devices that become LRS, or that get a weak pulse.
-        self._targets = Signal(self.columns), Signal(self.columns)
+        self._targets = tuple(Signal(self.columns, name=f"{bit}_targets") for bit in ("bl", "blb"))
         self._pending = Signal(self.columns)  # columns being programmed
         self._operation = Signal(Operation)
         self._weak = Signal()  # a weak pulse, and not a programming
@@ -128,7 +129,8 @@ class MacroControl(wiring.Component):
 
     def _clock_phases(self, m: Module) -> None:
         """A counter: ``_over`` is high in the last cycle of a state that lasts ``_duration``."""
-        self._duration, self._over = Signal(DURATION_BITS), Signal()
+        self._duration = Signal(DURATION_BITS)
+        self._over = Signal()
         elapsed = Signal(DURATION_BITS)
         m.d.comb += self._over.eq(elapsed + 1 >= self._duration)
         m.d.sync += elapsed.eq(Mux(self._over, 0, elapsed + 1))
@@ -217,9 +219,12 @@ class MacroControl(wiring.Component):
 
     def _results(self, m: Module) -> None:
         """Takes the latched outputs, a cycle after the state that asked for it."""
-        pins, taken, enable = self.pins, Signal(), Signal(self.columns)
+        pins = self.pins
+        taken = Signal()
+        enable = Signal(self.columns)
         m.d.sync += [taken.eq(self._taken), enable.eq(self._enable)]
-        agree, active = Signal(self.columns), Signal(self.columns)
+        agree = Signal(self.columns)
+        active = Signal(self.columns)
         # Q discharged means disagree, QN discharged agree; a cell that did neither is zero.
         m.d.comb += [
             agree.eq((pins.q & ~pins.qn if self.ternary else pins.q) & enable),

@@ -47,7 +47,8 @@ class LineRecords(wiring.Component):
         m = Module()
         memory = Memory(shape=self.layout, depth=self.rows, init=[self.fresh] * self.rows)
         m.submodules.memory = memory
-        asked, known = memory.read_port(), memory.read_port()
+        asked = memory.read_port()
+        known = memory.read_port()
         write = memory.write_port()
         m.d.comb += [
             asked.addr.eq(self.line),

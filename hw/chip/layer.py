@@ -133,7 +133,8 @@ class TileLayer(wiring.Component):
     def _issue(self, m: Module, room: Value) -> Value:
         """Holds a vector and shows it word line by word line; returns when a read is issued."""
         vector = Signal(self.inputs)
-        held, row = Signal(), Signal(range(max(self.design.rows, 2)))
+        held = Signal()
+        row = Signal(range(max(self.design.rows, 2)))
         tiles = list(self.tiles.values())
         taken = Signal(len(tiles))  # tiles that have taken this read already
         offered = Signal()
@@ -158,7 +159,8 @@ class TileLayer(wiring.Component):
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.valid), vector.eq(self.i.payload)]
         whole = self.groups * self.design.weights
-        shown, enable = Signal(whole), C((1 << self.inputs) - 1, whole)
+        shown = Signal(whole)
+        enable = C((1 << self.inputs) - 1, whole)
         m.d.comb += shown.eq(vector)
         for index, ((_, group), tile) in enumerate(self.tiles.items()):
             part = slice(group * self.design.weights, (group + 1) * self.design.weights)

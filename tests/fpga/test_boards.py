@@ -16,6 +16,7 @@ from amaranth.hdl import Fragment
 from typer.testing import CliRunner
 
 from tests.support import instrument as support
+from tests.support.naming import numbered_signals
 from twincell import api, cli
 from twincell.fpga import flow, placed, program, tools
 from twincell.fpga.clocks import PlatformClock, Ratio
@@ -65,6 +66,11 @@ def test_a_board_has_pins_a_divider_and_a_network(name):
     if found.clock != platform.default_clk_frequency:
         assert found.device.family == "ecp5"  # whose PLL there is
         assert Ratio.of(platform.default_clk_frequency, found.clock)
+
+
+def test_no_signal_of_an_emulator_is_without_a_name():
+    sized = placed.size(board("icebreaker"), api.load("digits-small"))
+    assert numbered_signals(sized.emulator) == set()
 
 
 @pytest.mark.parametrize(

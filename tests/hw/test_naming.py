@@ -10,10 +10,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from tests.support.graphs import mlp
+from tests.support.graphs import lenet, mlp
+from tests.support.naming import numbered_signals
 from twincell import api
+from twincell.hardware import arrays_of
+from twincell.hw.network import Network
+from twincell.hw.plan import Budget, plan
 from twincell.hw.verilog import emit
-from twincell.model.planes import FixedPoint
+from twincell.model.nodes import Fill
+from twincell.model.planes import FixedPoint, Stochastic
 
 PORTS = re.compile(r"^module (?:\\(\S+) |(\w+))\((.*?)\);", re.MULTILINE | re.DOTALL)
 
@@ -65,6 +70,48 @@ def test_ternary_weights_change_nothing(tmp_path):
     graph = mlp(np.random.default_rng(4), [21, 6, 5, 3], FixedPoint(3), ternary=True)
     text = api.build(graph, tmp_path, api.Budget(lanes=30)).verilog.read_text()
     assert numbered(text) == set() and "layer1__o__payload" in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "budget"),
+    [
+        ("digital", {}),
+        ("digital", {"arrangement": "rows", "first_layer": "parallel"}),
+        ("emulated", {}),
+        ("macro", {"cycles_per_read": 4}),
+    ],
+)
+def test_no_signal_is_without_a_name(kind, budget):
+    """Of windows, poolings, random numbers and arrays, whatever array, arrangement and weights."""
+    rng = np.random.default_rng(5)
+    noisy = Stochastic(3, (3, 1), generator="low-discrepancy")
+    for graph in (
+        lenet(rng, FixedPoint(3), Fill.ABSENT),
+        mlp(rng, [12, 6, 3], noisy, ternary=True),
+    ):
+        if graph.input.planes == noisy:
+            budget = budget | {"first_layer": "serial"}
+        network = Network(
+            graph, plan(graph, Budget(lanes=60, **budget)), arrays=arrays_of(kind, None)
+        )
+        assert numbered_signals(network) == set()
+
+
+class Nameless(wiring.Component):
+    """Signals that are made in one statement."""
+
+    o: Out(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        one, two = Signal(), Signal()
+        m.d.sync += [one.eq(~one), two.eq(one ^ two)]
+        m.d.comb += self.o.eq(Cat(one, two))
+        return m
+
+
+def test_signals_without_a_name_are_found():
+    assert "\\$signal" in numbered_signals(Nameless())
 
 
 class Half(wiring.Component):
