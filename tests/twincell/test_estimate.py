@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from twincell import api, estimates
 from twincell.cli import app
 from twincell.hw.plan import Budget
+from twincell.model.files import WriteError
 
 
 @pytest.fixture
@@ -44,6 +45,23 @@ def test_measured_activity(command):
     activity = json.loads(out)["activity"]
     assert activity["images"] == 3
     assert all(0 < layer["popcount"] < 1 for layer in activity["layers"])
+
+
+def test_activity_on_random_images_that_are_asked_for(command):
+    code, out, _ = command(
+        "estimate", "digits-mlp", "--images", "5", "--dataset", "random", "--json"
+    )
+    assert code == 0 and json.loads(out)["activity"]["images"] == 5
+
+
+def test_a_plot_that_fails_leaves_the_report(command, monkeypatch, tmp_path):
+    def full(*_):
+        raise WriteError("the disk is full")
+
+    monkeypatch.setattr("twincell.estimates.plot", full)
+    code, out, said = command("estimate", "digits-mlp", "--json", "--plot", str(tmp_path / "a.svg"))
+    assert code == 2 and said == "twincell: the disk is full\n"
+    assert json.loads(out)["network"] == "digits-mlp"
 
 
 def test_table(command):

@@ -223,6 +223,11 @@ def test_the_files_say_the_same(net, tmp_path):
     assert "rate of persistent errors" in text and "<dc:date>" not in text
 
 
+def test_a_rate_of_zero_is_no_place_on_a_logarithmic_axis(net, tmp_path):
+    run(net, tmp_path, ber=(0.0, 1e-2), transient=(0.0, 1e-3))
+    assert "only rate of read errors 0.001" in (tmp_path / "sweep.svg").read_text()  # and no warning
+
+
 # --- the ledger -----------------------------------------------------------------------------------
 
 
