@@ -10,8 +10,8 @@ import json
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -64,7 +64,8 @@ class EmissionError(RuntimeError):
 class Emitted:
     """The files of one emission, all in ``directory``, and the RTLIL that they were made from.
 
-    ``models`` are what stands for memory macros: a stub for synthesis and a model for simulation.
+    ``models`` are what stands for memory macros: a stub for synthesis and a model for simulation;
+    ``companions`` what was asked for beside.
     """
 
     directory: Path
@@ -74,6 +75,7 @@ class Emitted:
     ports: Path
     models: tuple[Path, ...]
     rtlil: str = field(repr=False)
+    companions: tuple[Path, ...] = ()
 
 
 def emit(
@@ -84,6 +86,7 @@ def emit(
     about: dict | None = None,
     hashes: Mapping[str, str] | None = None,
     weights: str = "files",
+    beside: Callable[[Emitted], Mapping[str, str]] | None = None,
 ) -> Emitted:
     """Writes ``<name>.v``, a ``.mem`` file for each memory with contents, and ``ports.json``.
 
@@ -104,6 +107,7 @@ def emit(
     about : plain data that goes into ``ports.json`` as it is
     hashes : SHA-256 of what decides the content, by what it is; for the header and ``ports.json``
     weights : ``files`` for memory files, ``inline`` for contents in the Verilog itself
+    beside : further files, texts by their names, that follow from what is emitted
 
     Raises
     ------
@@ -135,9 +139,7 @@ def emit(
         "hashes": dict(hashes or {}),
         "about": about or {},
     }
-    made = {file: content.encode() for file, content in macros.files.items()} | memories
-    _replace(Path(directory), made | {f"{name}.v": text.encode()}, _plain(ports))
-    return Emitted(
+    emitted = Emitted(
         Path(directory),
         top,
         Path(directory) / f"{name}.v",
@@ -146,6 +148,11 @@ def emit(
         tuple(Path(directory) / file for file in macros.files if file not in macros.memories),
         source,
     )
+    companions = dict(beside(emitted)) if beside else {}
+    written = macros.files | {f"{name}.v": text} | companions
+    made = memories | {file: content.encode() for file, content in written.items()}
+    _replace(Path(directory), made, _plain(ports))
+    return replace(emitted, companions=tuple(Path(directory) / file for file in companions))
 
 
 def _ports(component: wiring.Component, text: str, top: str) -> dict:

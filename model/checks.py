@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the graph's modules check with."""
 
-import math
+import sys
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def require(condition: bool, message: str) -> None:
 def is_positive(value: object) -> bool:
     """Whether it is a positive finite number, and no truth value."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    return number and 0 < value <= sys.float_info.max
 
 
 def frozen(values: np.ndarray, dtype: type) -> np.ndarray:

@@ -70,8 +70,9 @@ def persistent(weights: Weights, rate: Rate, seed: int, node: int) -> Drawn:
         rate = np.where(stored, 1 - rate[..., None], rate[..., None])
     if rate.shape == (*shape, states):
         return _each(weights, _distributions(rate), seed, node)
-    forms = f"({states}, {states}), {shape if not weights.ternary else ''} or {(*shape, states)}"
-    raise ValueError(f"Persistent rates of node {node} are a number or {forms}, not {rate.shape}")
+    forms = [(states, states), *[shape] * (not weights.ternary), (*shape, states)]
+    allowed = " or ".join(map(str, forms))
+    raise ValueError(f"Persistent rates of node {node} are a number or {allowed}, not {rate.shape}")
 
 
 def _distributions(rows: np.ndarray) -> np.ndarray:

@@ -45,7 +45,12 @@ class _Errors(BaseModel):
 
 
 def to_bytes(errors: ErrorMap) -> bytes:
-    """The file's content; the same errors always give the same bytes."""
+    """The file's content; the same errors always give the same bytes.
+
+    Raises ``ValueError`` for errors of a node whose shape is not known.
+    """
+    if unknown := sorted(set(errors.layers) - set(errors.shapes)):
+        raise ValueError(f"Errors of node {unknown[0]} without its shape: give ErrorMap its shapes")
     layers, arrays = [], {}
     for node in sorted(errors.shapes):
         shape, ternary = errors.shapes[node]

@@ -174,6 +174,8 @@ def export(
                     "or BinaryConv, batch-norm, Sign, with or without max-pooling"
                 )
         rest = after
+    if reading is None:
+        raise ExportError("A network begins with Pixels")
     return Graph((Input(tuple(input_shape), planes), *nodes), name)
 
 

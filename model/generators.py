@@ -32,7 +32,6 @@ Registers = tuple[int, int, int]  # of taus88
 RADIX_BITS = 6
 RADIX = 1 << RADIX_BITS
 FRACTION_BITS = 26
-MAX_DIGITS = 8  # gaps below 2^48
 LEAST_RATE = 2.0**-40
 
 SPLITMIX_STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -126,7 +125,8 @@ def gap_table(rate: float) -> np.ndarray:
     """Tables of the gaps between errors of probability ``rate``: uint32 (digits, 64), read-only.
 
     Entry ``k`` of digit ``d`` holds a threshold of 26 bits over an alias of 6 bits. Digit ``d`` is
-    ``k`` with a probability proportional to ``(1 - rate)^(k 64^d)``, exact to 2^-33. There are as
+    ``k`` with a probability proportional to ``(1 - rate)^(k 64^d)``, exact to
+    2^-32, and for the first entry, which takes the rest, to 2^-26. There are as
     many digits as leave a gap beyond them a probability below 2^-32.
 
     Raises ``ValueError`` unless ``LEAST_RATE <= rate <= 1``.

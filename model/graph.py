@@ -20,7 +20,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .checks import MAX_POSITIONS, MAX_SUM, GraphError, require
+from .checks import MAX_POSITIONS, MAX_SUM, MAX_SYNAPSES, GraphError, require
 from .nodes import Conv, Dense, Flatten, Head, Input, MaxPool, Node, Weights
 from .planes import BINARY, Binary, Planes, Stochastic
 
@@ -211,6 +211,11 @@ def _infer_conv(node: Conv, value: Value) -> Value:
     require(
         node.thresholds.shape[1:] == expected,
         f"thresholds (classes, outputs) must be {expected}, not {node.thresholds.shape[1:]}",
+    )
+    inputs = classes * weights.fan_in
+    require(
+        inputs <= MAX_SYNAPSES,
+        f"{classes} border classes of {weights.fan_in} inputs, more than {MAX_SYNAPSES} together",
     )
     _check_sums(weights, node.thresholds, value, len(node.thresholds))
     return Value((weights.outputs, *size))

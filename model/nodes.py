@@ -153,8 +153,11 @@ class Conv:
         return present_inputs(self.weights.sign.shape[1], *self.present_taps(size))
 
     def border_classes(self, size: tuple[int, ...]) -> int:
-        """How many sets of present taps occur for an input of ``size``."""
-        return len(self.present_taps(size)[0])
+        """How many sets of present taps occur for an input of ``size``, at no cost of memory."""
+        if self.fill is not Fill.ABSENT:
+            return 1
+        axes = zip(size, self.kernel, self.stride, self.padding, strict=True)
+        return math.prod(len(_present_along(*axis)[0]) for axis in axes)
 
 
 def windows_along(
@@ -192,14 +195,14 @@ def present_taps(
     class, in which all count.
     """
     axes = zip(size, kernel, stride, padding, strict=True)
-    outputs = windows_along(size, kernel, stride, padding)
     if fill is not Fill.ABSENT:
+        outputs = windows_along(size, kernel, stride, padding)
         return np.ones((1, *kernel), dtype=bool), np.zeros(outputs, dtype=np.int64)
     # Tap sets of a position are products of those of its axes, and so are the classes.
     taps, classes = np.ones((1,), dtype=bool), np.zeros((), dtype=np.int64)
-    for (n, k, s, p), m in zip(axes, outputs, strict=True):
-        tap = np.arange(m)[:, None] * s - p + np.arange(k)
-        along, position = _in_order((tap >= 0) & (tap < n))
+    for n, k, s, p in axes:
+        ends, position = _present_along(n, k, s, p)
+        along = (np.arange(k) >= ends[:, :1]) & (np.arange(k) < ends[:, 1:])
         shape = (len(taps) * len(along), *taps.shape[1:], k)
         one = along.reshape(1, len(along), *(1,) * (taps.ndim - 1), k)
         taps = (taps[:, None, ..., None] & one).reshape(shape)
@@ -207,11 +210,17 @@ def present_taps(
     return taps, classes
 
 
-def _in_order(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The different rows in the order in which they first occur, and which of them each row is."""
-    _, first, which = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+def _present_along(
+    size: int, kernel: int, stride: int, padding: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The different ranges of taps inside the image along an axis, int (ranges, 2), first and last
+    + 1, in the order in which windows first have them, and which of them each window has."""
+    (windows,) = windows_along((size,), (kernel,), (stride,), (padding,))
+    start = np.arange(windows) * stride - padding
+    ends = np.stack([np.maximum(-start, 0), np.minimum(size - start, kernel)], axis=1)
+    _, first, which = np.unique(ends, axis=0, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
-    return rows[np.sort(first)], rank[which.reshape(-1)]
+    return ends[np.sort(first)], rank[which.reshape(-1)]
 
 
 @dataclass(frozen=True, eq=False)

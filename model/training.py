@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from scipy.stats import binomtest
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,6 +29,7 @@ from .layers import Pixels, convnet, mlp
 from .planes import Stochastic
 from .presentations import Showing
 from .recipe import Optimization, Recipe, RecipeError
+from .statistics import wilson
 from .store import digest, save
 
 CHECKPOINT = "checkpoint.pt"
@@ -116,7 +116,7 @@ class Trained:
         path = Path(folder) / f"{self.graph.name}.safetensors"
         save(self.graph, path)
         text = json.dumps(self.record(), indent=2) + "\n"
-        path.with_suffix(".json").write_text(text, encoding="utf-8")
+        files.write_bytes(path.with_suffix(".json"), text.encode())
         return path
 
 
@@ -126,12 +126,6 @@ def _measured(correct: int, images: int) -> dict:
         "accuracy": correct / images,
         "wilson_95": list(wilson(correct, images)),
     }
-
-
-def wilson(correct: int, images: int) -> tuple[float, float]:
-    """Wilson 95 % interval of an accuracy."""
-    found = binomtest(correct, images).proportion_ci(0.95, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def train(

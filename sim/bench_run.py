@@ -37,8 +37,8 @@ def run_bench(
 
     Raises
     ------
-    ToolMissing, BuildError
-        When a tool is missing or does not do its work.
+    ToolMissing, BuildError, TimedOut
+        When a tool is missing, does not do its work, or not in the time that it has.
     SimulationError
         When the bench fails; the message ends with the simulator's last lines.
     """

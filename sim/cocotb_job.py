@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Runs one cocotb job: ``python -m twincell.sim.cocotb_job JOB.json [--waves]``.
+"""Runs one cocotb job: ``python -m twincell.sim.cocotb_job JOB.json [--waves] [--watched]``.
 
 It is a process of its own because cocotb's runner reads the environment, behaves differently under
 pytest and leaves by ``SystemExit``. Exit code 0 means that the bench passed, 1 that it failed; any
-other means that it did not run.
+other means that it did not run. With ``--watched`` it ends, with the simulator, when its standard
+input does: when the process that started it has ended, however that came.
 """
 
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
 
-from . import ports, toolchain
+from . import jobs, ports, toolchain
 
 TIMESCALE = ("1ns", "1ps")
 BUILD_ARGS = {
@@ -88,8 +91,17 @@ def main(arguments: list[str]) -> int:
     return int(failed > 0 or tests == 0)
 
 
+def _watch() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 if __name__ == "__main__":
+    if jobs.WATCHED in sys.argv:
+        threading.Thread(target=_watch, daemon=True).start()
     try:
         sys.exit(main(sys.argv[1:]))
-    except RuntimeError as error:  # the runner's way to say that a command failed
-        sys.exit(f"cocotb_job: {error}")
+    except Exception as error:  # the runner's RuntimeError says that a command failed
+        print(f"cocotb_job: {error!r}", file=sys.stderr)
+        sys.exit(2)

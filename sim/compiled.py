@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The cache of compiled simulations: a directory each, the least recently used dropped first."""
+"""The cache of compiled simulations and of what build flows have made: a directory each, the least
+recently used dropped first."""
 
 import os
 import shutil

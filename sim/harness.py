@@ -3,7 +3,7 @@
 
 Golden vectors are computed outside and handed over in a file, so that the simulator's process
 imports little. A compiled simulation is cached by the content of its Verilog. A run that fails is
-repeated with a waveform; a run that passes leaves nothing behind.
+repeated with a waveform; a run that passes leaves nothing behind that was not there before.
 """
 
 import json
@@ -58,10 +58,11 @@ def run(
 
     Raises
     ------
-    ToolMissing, BuildError
-        When a tool is missing or does not do its work.
+    ToolMissing, BuildError, TimedOut
+        When a tool is missing, does not do its work, or not in the time that it has.
     SimulationError
-        When the hardware hangs, breaks the stream contract or sends surplus beats.
+        When the hardware hangs, breaks the stream contract, sends surplus beats, or answers rightly
+        what it was not asked.
     """
     network, pauses = codec(build), pauses or Pauses()
     expected = np.asarray(expected_scores, dtype=np.int64)
@@ -88,7 +89,7 @@ def run(
     done = job.run(waves)
     scores, found = network.decode(done.beats)
     other = network.decode(done.beats | done.unknown)
-    return Result(
+    result = Result(
         simulator=simulator,
         scores=np.where(scores == other[0], scores, ~expected),  # an X is never right
         labels=np.where(found == other[1], found, -1),
@@ -102,6 +103,9 @@ def run(
         waves=done.waves,
         replay=done.replay,
     )
+    if done.answers and not result.mismatches(expected, labels).any():
+        raise job.misbehaved(done.answers, done.waves)
+    return result
 
 
 def play(
@@ -206,16 +210,19 @@ class _Job:
             self.execute(waves=True)
         kept = self.waves if waves is not False and self.waves.exists() else None
         if done.streams:
-            seen = f"; waveform: {kept}" if kept else ""
-            where = f"{self.pauses}, seed {self.seed}{seen}; replay: {self.replay}"
-            kind = Hang if done.hung else SimulationError
-            error = kind(
-                f"The hardware {'hangs' if done.hung else 'misbehaves'}: "
-                f"{'; '.join(done.streams[:3])} ({where})"
-            )
-            error.waves, error.replay = kept, self.replay
-            raise error
+            raise self.misbehaved(done.streams, kept, hung=done.hung)
         return replace(done, waves=kept, replay=self.replay)
+
+    def misbehaved(
+        self, what: list[str], waves: Path | None, *, hung: bool = False
+    ) -> SimulationError:
+        """The error that says so, with how to see it again."""
+        seen = f"; waveform: {waves}" if waves else ""
+        where = f"{self.pauses}, seed {self.seed}{seen}; replay: {self.replay}"
+        kind, verb = (Hang, "hangs") if hung else (SimulationError, "misbehaves")
+        error = kind(f"The hardware {verb}: {'; '.join(what[:3])} ({where})")
+        error.waves, error.replay = waves, self.replay
+        return error
 
     def execute(self, waves: bool) -> _Done:
         """Runs the bench once, in a process of its own."""

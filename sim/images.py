@@ -94,13 +94,3 @@ def codec(build: Path) -> Codec:
             f"{made.pixels_per_beat} pixels of {made.pixel_bits} bits"
         )
     return made
-
-
-def encode(build: Path, images: np.ndarray) -> np.ndarray:
-    """:meth:`Codec.encode` for a build directory."""
-    return codec(build).encode(images)
-
-
-def decode(build: Path, beats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """:meth:`Codec.decode` for a build directory."""
-    return codec(build).decode(beats)

@@ -12,12 +12,13 @@ from typing import Literal
 from ..hw import tools
 from . import compiled, toolchain
 from .ports import Ports
-from .results import Hang
+from .results import TimedOut
 
 Simulator = Literal["icarus", "verilator"]
 
 JOB = "job.json"
 LOG = "simulation.log"
+WATCHED = "--watched"
 
 
 def command(work: Path, *, waves: bool = False) -> list[str]:
@@ -29,25 +30,27 @@ def command(work: Path, *, waves: bool = False) -> list[str]:
 def execute(work: Path, timeout: float, *, waves: bool = False) -> int:
     """Runs the job in ``work``, where its LOG goes; returns the exit code.
 
-    Raises ``Hang`` when it takes longer than ``timeout`` seconds. Whatever ends the wait ends the
-    simulator.
+    Raises ``TimedOut`` when it takes longer than ``timeout`` seconds. Whatever ends the wait, or
+    this process, ends the simulator.
     """
-    with (work / LOG).open("wb") as log:
-        child = subprocess.Popen(
-            command(work, waves=waves),
+    with (
+        (work / LOG).open("wb") as log,
+        subprocess.Popen(
+            [*command(work, waves=waves), WATCHED],
             cwd=work,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # which ends with this process
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-        )
+        ) as child,
+    ):
         try:
             return child.wait(timeout)
         except BaseException as error:
             os.killpg(child.pid, signal.SIGKILL)  # the simulator is its child
-            child.wait()
             if isinstance(error, subprocess.TimeoutExpired):
-                raise Hang(f"The simulator was ended after {timeout:g} s") from None
+                remedy = "give fewer images, or the simulator native, which is faster"
+                raise TimedOut(f"The simulator was ended after {timeout:g} s: {remedy}") from None
             raise
 
 

@@ -51,6 +51,10 @@ class Hang(SimulationError):
     """The simulated hardware stopped: no beat moved for as long as the limit says."""
 
 
+class TimedOut(RuntimeError):
+    """A simulator took longer than it was given, whatever the hardware did."""
+
+
 class BuildError(RuntimeError):
     """A simulator did not compile or start; the message ends with its last lines."""
 

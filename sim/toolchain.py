@@ -2,6 +2,7 @@
 """Finds the simulators and sets their environment up; says how to install what is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -93,12 +94,17 @@ def cocotb() -> str:
 
 def pip_install(package: str) -> str:
     """The command that installs a package in the version that this project pins."""
-    wanted = package
+    return f"{sys.executable} -m pip install '{requirements().get(package, package)}'"
+
+
+def requirements(*, extras: bool = True) -> dict[str, str]:
+    """What this project asks for, by package: name, options and versions, those of extras too."""
+    found = {}
     for requirement in metadata.requires("twincell") or []:
-        text = requirement.split(";")[0].strip()
-        if text.startswith(package) and not text[len(package) :][:1].isalnum():
-            wanted = text
-    return f"{sys.executable} -m pip install '{wanted}'"
+        text, _, marker = requirement.partition(";")
+        if extras or "extra" not in marker:
+            found[re.split(r"[^\w.-]", text, maxsplit=1)[0]] = text.strip()
+    return found
 
 
 @cache

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The Python of the pages runs as it stands there, links lead somewhere, tables are complete."""
 
+import json
 import re
 import types
 import typing
@@ -8,8 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+import typer
 from pydantic import BaseModel
 
+from twincell import cli
 from twincell.model.planes import Stochastic
 from twincell.model.recipe import Convolution, Recipe
 
@@ -28,8 +31,51 @@ def test_python_on_the_page_runs(page, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-        assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(#[^)]*)?\)", page.read_text()):
+        found = page.parent / target if target else page
+        assert found.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            named = [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
+            assert anchor[1:] in named, f"{target}{anchor}"
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of every command line of `twincell` on a page."""
+    text = page.read_text()
+    shell = "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    lines = re.findall(r"^twincell .*$", shell.replace("\\\n", " "), re.MULTILINE)
+    lines += re.findall(r"`(twincell [^`]*)`", text)
+    return [line.partition("#")[0].split()[1:] for line in lines]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_on_the_page_exist(page):
+    assert page.name != "README.md" or len(commands(page)) > 20
+    for words in commands(page):
+        command = typer.main.get_command(cli.app)
+        known = {name for param in command.params for name in param.opts} | {"--help"}
+        for word in words:
+            if word in getattr(command, "commands", {}):
+                command = command.commands[word]
+                known |= {name for param in command.params for name in param.opts}
+            elif word.startswith("-"):
+                assert word.partition("=")[0] in known, f"{word} of {' '.join(words)}"
+            else:
+                assert not hasattr(command, "commands"), f"{word} of {' '.join(words)}"
+
+
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-conv", "mnist-mlp", "fashion-mlp"])
+def test_accuracies_in_the_readme_are_those_of_the_zoo(name):
+    measured = json.loads((ROOT / "zoo" / f"{name}.json").read_text())
+    (row,) = re.findall(
+        rf"^\| `{name}`, .* test images, .*$", (ROOT / "README.md").read_text(), re.M
+    )
+    assert f" {measured['correct']:,} of {measured['test_images']:,} " in row
+    low, high = (100 * end for end in measured["wilson_95"])
+    digits = 1 if measured["test_images"] < 1000 else 2
+    assert f"{100 * measured['accuracy']:.{digits}f} % (" in row
+    assert f"{low:.{digits}f} to {high:.{digits}f})" in row
 
 
 def fields(model: type[BaseModel], prefix: str = "") -> dict[str, typing.Any]:

@@ -2,7 +2,6 @@
 """The main jobs as functions: load, plan, build, verify, train. The command line is a thin layer on
 these, of the same names."""
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from .hw.plan import Budget, Plan, PlanError, plan
 from .hw.verilog import WEIGHTS, Emitted
 from .injection import Injection
 from .model import data as datasets
-from .model import error_store
+from .model import error_store, files
 from .model.graph import Graph
 from .model.recipe import Recipe
 from .networks import UsageError, load, recipe_path, zoo
@@ -163,5 +162,5 @@ def train(
         raise UsageError(f"{error}, or start over with --fresh") from None
     beside = trained.publish(directory).with_suffix(".toml")
     if not (beside.exists() and beside.samefile(source)):
-        shutil.copyfile(source, beside)
+        files.write_bytes(beside, source.read_bytes())
     return trained

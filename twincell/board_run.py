@@ -11,7 +11,23 @@ from rich.console import Console
 from . import reports
 from .injection import Injection
 from .networks import UsageError
-from .options import Data, DryRun, Json, Serial, Set, Shown
+from .options import (
+    Ber,
+    Bers,
+    Data,
+    Device,
+    Devices,
+    DryRun,
+    Errors,
+    Json,
+    Knob,
+    Serial,
+    Set,
+    Shown,
+    Stuck,
+    Transient,
+    Transients,
+)  # fmt: skip
 from .progress import working
 from .sim.twin_pty import TwinPty
 
@@ -31,11 +47,11 @@ def run(
     board: Name,
     images: Images,
     net: Net = None,
-    ber: Annotated[float | None, typer.Option(help="Rate of persistent errors.")] = None,
-    transient: Annotated[float | None, typer.Option(help="Rate of read errors.")] = None,
-    device: Annotated[str | None, typer.Option(help="A device whose cell gives them.")] = None,
-    stuck: Annotated[float | None, typer.Option(help="Share of cells that are stuck.")] = None,
-    errors: Annotated[Path | None, typer.Option(help="A file of errors.")] = None,
+    ber: Ber = None,
+    transient: Transient = None,
+    device: Device = None,
+    stuck: Stuck = None,
+    errors: Errors = None,
     presentations: Shown = None,
     seed: Seed = 0,
     lanes: Lanes = None,
@@ -72,10 +88,10 @@ def sweep(
     board: Name,
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory of ledger and results.")],
     net: Net = None,
-    ber: Annotated[str, typer.Option(help="Rates of persistent errors: 1e-3,1e-2.")] = "",
-    transient: Annotated[str, typer.Option(help="Rates of read errors.")] = "",
-    device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
-    knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
+    ber: Bers = "",
+    transient: Transients = "",
+    device: Devices = "",
+    knob: Knob = "",
     maps: Annotated[int, typer.Option(min=1, help="Error maps of each point.")] = 10,
     images: Annotated[int | None, typer.Option(min=1, help="Test images, from the first.")] = None,
     presentations: Shown = None,

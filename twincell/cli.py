@@ -27,15 +27,30 @@ from .model.data import DataError
 from .model.files import WriteError
 from .model.recipe import RecipeError
 from .networks import UsageError
-from .options import Data, Json, Labelled, Set, Shown
+from .options import (
+    Ber,
+    Bers,
+    Data,
+    Device,
+    Devices,
+    Errors,
+    Json,
+    Knob,
+    Labelled,
+    Set,
+    Shown,
+    Stuck,
+    Transient,
+    Transients,
+)  # fmt: skip
 from .progress import working
 from .request import PAUSES, SIMULATORS
 from .sim.ports import PortsError
-from .sim.results import BuildError, SimulationError
+from .sim.results import BuildError, SimulationError, TimedOut
 
 FAILURES = (
     BuildError, DataError, EmissionError, GraphError, PlanError, PortsError, RecipeError,
-    SynthesisError, UsageError, WriteError,
+    SynthesisError, TimedOut, UsageError, WriteError,
 )  # fmt: skip
 
 
@@ -96,14 +111,7 @@ First = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of errors, pauses and random images.")]
 Array = Annotated[str | None, typer.Option(help=", ".join(api.ARRAYS))]
-Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
-Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-24 to 0.5.")]
-Device = Annotated[
-    str | None, typer.Option(help="A device, a preset or a file: its cell gives the errors.")
-]
-Stuck = Annotated[float | None, typer.Option(help="Share of cells that are stuck, 0 to 1.")]
 ErrorSeed = Annotated[int, typer.Option("--seed", min=0, help="Of the errors.")]
-Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
 
 
 @app.callback()
@@ -293,10 +301,14 @@ def verify(
     errors: Errors = None,
     presentations: Shown = None,
     pauses: Annotated[str, typer.Option(help=", ".join(PAUSES))] = "none",
+    error_seed: Annotated[
+        int | None, typer.Option(min=0, help="Of the errors alone (default: --seed).")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Simulate the generated Verilog, errors included, and compare every score with both
     references."""
+    drawn = seed if error_seed is None else error_seed
     with working("verify") as progress:
         result = api.verify(
             net,
@@ -306,7 +318,7 @@ def verify(
             dataset=dataset,
             directory=data,
             array=array,
-            injection=api.Injection(ber, transient, device, errors, seed, stuck),
+            injection=api.Injection(ber, transient, device, errors, drawn, stuck),
             presentations=presentations,
             pauses=pauses,
             seed=seed,
@@ -339,10 +351,10 @@ def errors(
 def sweep(
     net: Net,
     out: Annotated[Path, typer.Option("-o", "--out", help="Directory of ledger and results.")],
-    ber: Annotated[str, typer.Option(help="Rates of persistent errors: 1e-3,1e-2.")] = "",
-    transient: Annotated[str, typer.Option(help="Rates of read errors.")] = "",
-    device: Annotated[str, typer.Option(help="Devices instead: presets, files.")] = "",
-    knob: Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")] = "",
+    ber: Bers = "",
+    transient: Transients = "",
+    device: Devices = "",
+    knob: Knob = "",
     maps: Annotated[int, typer.Option(help="Error maps of each point.")] = 20,
     images: Annotated[
         int | None, typer.Option(help="Test images, from the first (default: all).")

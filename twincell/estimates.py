@@ -113,7 +113,7 @@ def shown(report: dict) -> RenderableType:
     return Group(made, pairs("", _totals(report)))
 
 
-def _totals(report: dict) -> dict[str, str]:
+def _totals(report: dict) -> dict[str, str | None]:
     model, measured = report["model"], report["activity"]["images"]
     held = model["held_back"]
     error = f"mean error {held['mean']:.1%}, at most {held['greatest']:.1%}"
@@ -126,12 +126,13 @@ def _totals(report: dict) -> dict[str, str]:
     if not report["transistors"]:
         logic = "cells of the Liberty file"
     tags = sorted({source["tag"] for source in report["sources"]})
+    pulses = f"{report['programming_j'] * 1e6:,.4g} uJ for a pulse on every device"
     return {
         "area": f"{report['area_um2'] / 1e6:,.4g} mm2",
         "logic": logic,
         "energy": f"{report['energy_per_image_j'] * 1e9:,.4g} nJ an image, "
         f"{report['power_w'] * 1e3:,.4g} mW",
-        "programming": f"{report['programming_j'] * 1e6:,.4g} uJ for a pulse on every device",
+        "programming": pulses if report["programming_j"] else None,
         "cycles": f"{report['cycles_per_image']:,} an image, {report['latency_cycles']:,} from "
         f"first pixel to score; {report['images_per_second']:,.0f} images per second at "
         f"{report['clock_hz'] / 1e6:g} MHz",

@@ -24,3 +24,14 @@ Shown = Annotated[
 ]
 Serial = Annotated[str | None, typer.Option(help="Serial number of the board's USB bridge.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and stop.")]
+Ber = Annotated[float | None, typer.Option(help="Rate of persistent errors, 0 to 0.5.")]
+Transient = Annotated[float | None, typer.Option(help="Rate of read errors, 2^-24 to 0.5.")]
+Device = Annotated[
+    str | None, typer.Option(help="A device, a preset or a file: its cell gives the errors.")
+]
+Stuck = Annotated[float | None, typer.Option(help="Share of cells that are stuck, 0 to 1.")]
+Errors = Annotated[Path | None, typer.Option(help="A file of errors, as `errors` writes them.")]
+Bers = Annotated[str, typer.Option("--ber", help="Rates of persistent errors: 1e-3,1e-2.")]
+Transients = Annotated[str, typer.Option("--transient", help="Rates of read errors.")]
+Devices = Annotated[str, typer.Option("--device", help="Devices instead: presets, files.")]
+Knob = Annotated[str, typer.Option(help="A knob of one device: cycles=1e6,1e9.")]

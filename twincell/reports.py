@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
 from .doctor import Tool
@@ -26,7 +25,7 @@ def put(report: Mapping, shown: RenderableType, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report, indent=2), flush=True)
     else:
-        Console().print(shown)
+        Console(markup=False, emoji=False).print(shown)  # names and paths are the user's
 
 
 def table(title: str, *columns: str, right: int = 1) -> Table:
@@ -43,7 +42,7 @@ def pairs(title: str, values: Mapping[str, object]) -> Table:
     made.show_header = False
     for name, value in values.items():
         if value is not None:
-            made.add_row(escape(name), escape(_cell(value)))
+            made.add_row(name, _cell(value))
     return made
 
 
@@ -141,7 +140,7 @@ def plan_dict(
         "array": array,
         "cycles_per_image": plan.cycles_per_image,
         "cycles_by_presentations": plan.cycles_by_presentations,
-        "expected_cycles_per_image": max(expected(layer) for layer in plan.layers),
+        "expected_cycles_per_image": max(plan.cycles_per_image, *map(expected, plan.layers)),
         "clock_hz": clock,
         "images_per_second": plan.images_per_second(clock),
         "lanes": plan.lanes,

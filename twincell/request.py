@@ -50,7 +50,10 @@ class Request:
             words += ["--presentations", self.presentations]
         if errors or self.array != "digital":
             words += ["--array", self.array, *self.injection.options]
-        return shlex.join(map(str, [*words, "--pauses", self.pauses, "--seed", self.seed]))
+        words += ["--pauses", self.pauses, "--seed", self.seed]
+        if errors and self.injection.seed != self.seed:
+            words += ["--error-seed", self.injection.seed]
+        return shlex.join(map(str, words))
 
     @property
     def _planned(self) -> list[object]:

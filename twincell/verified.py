@@ -50,8 +50,8 @@ class Verification:
 
     ``mismatches`` counts the scores that differ from either reference, a wrong label counting as
     one. ``cycles_per_image`` is measured in steady state, ``None`` where two images do not show it;
-    ``expected_cycles_per_image`` is the plan's, or where read errors are emulated the mean of the
-    slowest layer with the cycles that they take.
+    ``expected_cycles_per_image`` is the plan's, or the mean cycles of a layer whose read errors are
+    emulated where these make it the slowest.
     """
 
     network: str

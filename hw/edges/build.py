@@ -2,6 +2,7 @@
 """One call from a planned graph to a directory that other tools take: Verilog and companions."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ...model.graph import Graph
@@ -20,7 +21,6 @@ STREAM = {"bus": "stream", "clock": "clk", "reset": "rst", "reset_active": "high
 class Built(Emitted):
     """The files of one build, and the proof that the Verilog equals its RTLIL, if there is one."""
 
-    companions: tuple[Path, ...] = ()
     proof: Proof | None = None
 
     @property
@@ -51,18 +51,17 @@ def build(
     emission : further arguments of :func:`~..verilog.emit`
     """
     network = Network(graph, plan, arrays=arrays, loadable=edge is not None)
-    about = {"network": network.about()}
-    emission = {**emission, "hashes": Identity.of(network, edge).hashes}
-    if edge is None:
-        emitted = emit(
-            network, directory, name=graph.name, about={**about, "edge": STREAM}, **emission
-        )
-        written = companions.write(emitted, graph.name, clock=clock)
-        return Built(**vars(emitted), companions=written)
-    wrapper = Wrapper(network, edge)
-    described = {**wrapper.about(), "registers": companions.Names(graph.name).registers}
+    wrapper = None if edge is None else Wrapper(network, edge)
+    described: dict = STREAM
+    if wrapper is not None:
+        described = {**wrapper.about(), "registers": companions.Names(graph.name).registers}
     emitted = emit(
-        wrapper, directory, name=graph.name, about={**about, "edge": described}, **emission
+        wrapper or network,
+        directory,
+        name=graph.name,
+        about={"network": network.about(), "edge": described},
+        hashes=Identity.of(network, edge).hashes,
+        beside=partial(companions.texts, name=graph.name, clock=clock, wrapper=wrapper),
+        **emission,
     )
-    written = companions.write(emitted, graph.name, clock=clock, wrapper=wrapper)
-    return Built(**vars(emitted), companions=written)
+    return Built(**vars(emitted))

@@ -35,38 +35,36 @@ class Names:
         return self["-registers.json"]
 
 
-def write(
+def texts(
     emitted: Emitted, name: str, *, clock: float, wrapper: Wrapper | None = None
-) -> tuple[Path, ...]:
-    """Writes the companions of an emission into its directory and returns their paths.
+) -> dict[str, str]:
+    """The companions of an emission, by their names; :func:`~..verilog.emit` writes them.
 
     A bare network gets constraints, core and waiver; a wrapped one the register files and the
     packaging script as well. The bytes depend on the arguments alone, not on the directory.
 
     Parameters
     ----------
-    emitted : the emission
+    emitted : what will be emitted
     name : of the files, the same as for the emission
     clock : in hertz, for the constraints
     wrapper : the top that was emitted, when it is not a bare network
     """
     names = Names(name)
-    files = {
+    made = {
         names[".sdc"]: constraints(clock, "clk" if wrapper is None else "aclk"),
         names[".vlt"]: waiver(emitted.verilog.name, [path.name for path in _stubs(emitted)]),
         names[".core"]: core(emitted, names),
     }
     if wrapper is not None:
         registers = wrapper.registers
-        files |= {
+        made |= {
             names.registers: json.dumps(registers.as_dict(), indent=2) + "\n",
             names["-registers.h"]: registers.c_header(emitted.top),
             names["-registers.md"]: registers.markdown(f"Registers of {name}"),
             names[".tcl"]: packaging(emitted, wrapper, names),
         }
-    for file, text in files.items():
-        (emitted.directory / file).write_text(text)
-    return tuple(emitted.directory / file for file in files)
+    return made
 
 
 def constraints(clock: float, port: str) -> str:

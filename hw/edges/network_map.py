@@ -4,6 +4,7 @@
 from collections.abc import Sequence
 
 from ..loading import Target
+from ..plan import PlanError
 from .registers import LAYOUT_VERSION, MAGIC, Access, Field, Register, RegisterMap
 
 # 16 bytes for each emulated array, and the last 16 of the block for the programmings of all.
@@ -32,12 +33,12 @@ def network_registers(
     programmings : whether these count them
     more : registers of what is around the network, from FIRST_FREE on
 
-    Raises ``ValueError`` for more than MOST_EMULATED emulated arrays.
+    Raises ``PlanError`` for more than MOST_EMULATED emulated arrays.
     """
     if len(emulated) > MOST_EMULATED:
-        raise ValueError(
+        raise PlanError(
             f"The map has room for the counters of {MOST_EMULATED} emulated arrays, "
-            f"not of {len(emulated)}"
+            f"not of {len(emulated)}; bare streams (--edge stream) need none"
         )
     constant, status, stored = Access.CONSTANT, Access.STATUS, Access.STORED
     return RegisterMap(
@@ -121,7 +122,14 @@ def _loading(targets: Sequence[Target]) -> list[Register]:
             0x084,
             stored,
             "Row to load; counts up after each line",
-            (Field("ROW", 0, row, "0 to the target's rows - 1; at more, words are refused"),),
+            (
+                Field(
+                    "ROW",
+                    0,
+                    row,
+                    "0 to the target's rows - 1, else words are refused; bits beyond are dropped",
+                ),
+            ),
         ),
         Register("LOAD_DATA", 0x088, Access.WINDOW, "Next 32 bits of the row, lowest first"),
         Register("LOADED_LINES", 0x08C, Access.STATUS, "Lines written since reset or CLEAR"),

@@ -12,6 +12,7 @@ from ..plan import Plan, Stage
 from ..pool_plan import PoolPlan
 from .activity import LayerActivity
 from .features import (
+    ORDINARY,
     buffer_bits,
     buffers,
     compared_bits,
@@ -129,7 +130,7 @@ def _drawing(
 
 def _reads(layer: LayerPlan, array: str, technology: Technology) -> float:
     """Energy of reading an array for an image."""
-    if array == "digital":
+    if array in ORDINARY:
         bits = layer.columns * (2 if layer.ternary else 1)
         return layer.reads * bits * _sram(layer.memory_bits, technology)
     rows = min(layer.rows, int(technology.value("periphery", "block_rows")))

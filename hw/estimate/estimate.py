@@ -17,7 +17,7 @@ from ..pool_plan import PoolPlan
 from . import fast
 from .activity import Activity, LayerActivity
 from .energy import energy, pool_energy
-from .features import beats_of, buffer_bits, constant_bits, outbox_bits
+from .features import ORDINARY, beats_of, buffer_bits, constant_bits, outbox_bits
 from .latency import latency
 from .synthesis import BESIDE, GATE_EQUIVALENT, Cells, Part, Synthesis
 from .technology import Technology
@@ -106,7 +106,9 @@ class Estimate:
 
     @property
     def programming(self) -> float:
-        """Of programming every cell once with a pulse for each device, J."""
+        """Of programming every cell once with a pulse for each device, J; 0 in ordinary memory."""
+        if self.array in ORDINARY:
+            return 0.0
         cells = sum(layer.synapses for layer in self.layers)
         return cells * self.technology.devices * self.technology.energy("pulse")
 
@@ -242,13 +244,13 @@ def _layer(
     measured: LayerActivity,
     drawn: Stochastic | None,
 ) -> LayerEstimate:
-    cells = layer.memory_bits if array == "digital" else layer.rows * layer.columns
+    cells = layer.memory_bits if array in ORDINARY else layer.rows * layer.columns
     memory = buffer_bits(layer) + constant_bits(layer) + outbox_bits(layer)
     sram = _sram_area(technology)
-    cell_area = cells * (sram if array == "digital" else technology.cell_area())
+    cell_area = cells * (sram if array in ORDINARY else technology.cell_area())
     area = {part: _logic_area(each, technology) for part, each in logic.items()}
     area[Part.ARRAYS] = area.get(Part.ARRAYS, 0.0) + cell_area
-    if array != "digital":
+    if array not in ORDINARY:
         area[Part.ARRAYS] += _periphery(layer, technology)
     area[Part.CONTROL] = area.get(Part.CONTROL, 0.0) + memory * sram
     if drawn is not None:

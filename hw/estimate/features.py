@@ -21,6 +21,7 @@ from ..window import Window
 from .synthesis import Part
 
 ARRAYS = ("sensed", "digital", "macro", "emulated")
+ORDINARY = ("digital", "emulated")  # weights in SRAM, with nothing to sense and no pulses
 
 Terms = dict[str, float]
 

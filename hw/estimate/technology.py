@@ -19,6 +19,9 @@ _WHOLE = {
     "node": (("gate_area", "supply"),),
     "cell": (("area", "devices"), ("area_um2", "devices")),
 }
+# Entries that are divided by, or that cannot be nothing; and numbers of things.
+_POSITIVE = ("gate_area", "supply", "area", "area_um2")
+_COUNTS = ("block_rows",)
 
 
 class TableError(ValueError):
@@ -150,7 +153,7 @@ def _merged(table: Mapping[str, Any], given: Mapping[str, Any], where: str) -> d
         elif not isinstance(value, Mapping):
             raise TableError(f"{here} must be a section or an entry, not {value!r}")
         elif "value" in table[name]:
-            found[name] = _entry(value, here)
+            found[name] = _entry(name, value, here)
         elif name in _WHOLE:
             made = {each: _whole(name, entry, f"{here}: {each}") for each, entry in value.items()}
             found[name] = {**table[name], **made}
@@ -167,20 +170,27 @@ def _whole(section: str, given: Any, where: str) -> Mapping[str, Any]:
         found = ", ".join(sorted(names)) or repr(given)
         raise TableError(f"{where} has {allowed}, not {found}")
     for name in names - {"devices"}:
-        _entry(given[name], f"{where}: {name}")
+        _entry(name, given[name], f"{where}: {name}")
     if "area_um2" in names and type(given["area_um2"].get("node")) is not int:
         raise TableError(f"{where}: area_um2 lacks node, in nm")
-    if "devices" in names and type(given["devices"]) is not int:
-        raise TableError(f"{where}: devices must be an integer, not {given['devices']!r}")
+    if "devices" in names and (type(given["devices"]) is not int or given["devices"] < 0):
+        raise TableError(f"{where}: devices must be an integer from 0, not {given['devices']!r}")
     return given
 
 
-def _entry(value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
+def _entry(name: str, value: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     wanted = ("value", "tag", "source")
-    missing = [name for name in wanted if not isinstance(value, Mapping) or name not in value]
+    missing = [each for each in wanted if not isinstance(value, Mapping) or each not in value]
     if missing:
         raise TableError(f"{where} lacks {', '.join(missing)}")
     number = value["value"]
-    if isinstance(number, bool) or not isinstance(number, int | float) or not number >= 0:
-        raise TableError(f"{where} must have a value of 0 or more, not {number!r}")
+    if name in _COUNTS:
+        fits, allowed = is_positive(number) and isinstance(number, int), "an integer from 1"
+    elif name in _POSITIVE:
+        fits, allowed = is_positive(number), "a finite value above 0"
+    else:
+        zero = number == 0 and not isinstance(number, bool)
+        fits, allowed = is_positive(number) or zero, "a finite value of 0 or more"
+    if not fits:
+        raise TableError(f"{where} must have {allowed}, not {number!r}")
     return value

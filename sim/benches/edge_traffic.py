@@ -54,6 +54,17 @@ class Registers:
         assert found == (register["value"], False), f"{register['name']}: {found}"
 
 
+async def tell_lengths(edge: Edge, normal: int, width: int) -> None:
+    """A packet that is too short, and one that is too long, each set their sticky bit alone."""
+    for name, length in (("SHORT_PACKET", normal - 1), ("LONG_PACKET", normal + 1)):
+        if length:
+            await edge.write("ERRORS", 0xFFFFFFFF)
+            assert await edge.read("ERRORS") == 0
+            await edge.source.send(bytes(length * width))
+            await edge.receive()
+            assert await edge.read("ERRORS") == edge.bit("ERRORS", name), name
+
+
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def traffic(dut):
     """Every packet is answered in order and exactly; every access as the map says."""
@@ -97,6 +108,7 @@ async def traffic(dut):
     busy = await edge.read("BUSY") + (await edge.read("BUSY_HIGH") << 32)
     cycles = await edge.read("CYCLES") + (await edge.read("CYCLES_HIGH") << 32)
     assert 0 < busy < cycles
+    await tell_lengths(edge, normal, width)
     edge.close(
         packets=len(lengths),
         beats=sum(lengths),

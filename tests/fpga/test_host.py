@@ -289,7 +289,7 @@ def test_a_device_of_another_kind(build):
 def test_half_a_frame_at_power_up(build, length):
     frame = frames.Request(frames.Opcode.WRITE, 1, 0x100, 60, words=(0xFFFFFFFF,) * 60).encode()
     with PipeTransport(build.twin()) as transport:
-        transport.write(frame[-length:-1])
+        transport.write(frame[-length - 1 : -1])
         board = build.board(transport)
         board.connect()
         assert board.session.statistics.timeouts == 0

@@ -36,7 +36,7 @@ from twincell.hw.edges.wrapper import Edge, Wrapper
 from twincell.hw.head import beat_layout
 from twincell.hw.loading import Target
 from twincell.hw.network import Network
-from twincell.hw.plan import Budget, plan
+from twincell.hw.plan import Budget, PlanError, plan
 from twincell.sim import toolchain
 
 
@@ -139,6 +139,14 @@ def planned(lanes=60):
 
 
 # --- The register map ------------------------------------------------------------------------
+
+
+def test_the_map_has_room_for_so_many_emulated_arrays():
+    names = [f"layer{index}" for index in range(16)]
+    network_registers(configuration=0, build=0, emulated=names[:15])
+    message = r"^The map has room for the counters of 15 emulated arrays, not of 16; bare streams"
+    with pytest.raises(PlanError, match=message):
+        network_registers(configuration=0, build=0, emulated=names)
 
 
 def test_the_map_is_one_description(tmp_path):

@@ -11,8 +11,10 @@ from safetensors import numpy as tensors
 from tests.support.graphs import mlp, random_images
 from twincell.model import error_store
 from twincell.model.checks import GraphError
-from twincell.model.errors import ErrorMap
+from twincell.model.errors import ErrorMap, LayerErrors
+from twincell.model.graph import Graph
 from twincell.model.integer import scores
+from twincell.model.nodes import Dense, Head, Input, Weights
 from twincell.model.planes import Binary, FixedPoint
 
 
@@ -85,3 +87,31 @@ def test_a_network_is_not_a_file_of_errors(tmp_path):
     store.save(mlp(np.random.default_rng(1), [30, 20, 10], Binary()), path)
     with pytest.raises(GraphError, match="no 'twincell-errors' entry in the header: not errors"):
         error_store.load(path)
+
+
+def test_errors_without_the_shapes_of_their_weights_are_not_lost():
+    errors = ErrorMap({1: LayerErrors([3, 5], [1, -1])})
+    with pytest.raises(ValueError, match=r"^Errors of node 1 without its shape: give ErrorMap its"):
+        error_store.to_bytes(errors)
+
+
+def _pattern(*shape: int) -> np.ndarray:
+    return (np.arange(np.prod(shape)) * 7919 % 5 < 2).astype(int).reshape(shape)
+
+
+def test_a_seed_means_the_same_bits_for_ever():
+    """Saved seeds, ledgers and published results mean these; who changes them needs a new version
+    of both."""
+    middle = _pattern(30, 30)
+    graph = Graph(
+        (
+            Input((40,), Binary()),
+            Dense(Weights(_pattern(30, 40)), np.full((1, 1, 30), 20)),
+            Dense(Weights(middle, middle[::-1]), np.full((1, 1, 30), 5)),
+            Head(Weights(_pattern(10, 30)), np.zeros((1, 10), int)),
+        ),
+        "pinned",
+    )
+    errors = ErrorMap.draw(graph, 5, persistent=0.1, transient=0.01, stuck=0.05)
+    pinned = "67abc172be01ffa552758805d9d9e78ffb005959b9d1d071b5137dca4c80ad1c"
+    assert error_store.digest(errors) == pinned

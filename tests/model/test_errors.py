@@ -2,6 +2,7 @@
 """Errors of the memory: drawn as specified, and the same bits in every executor."""
 
 import re
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from twincell.model.draws import transitions
 from twincell.model.errors import ErrorMap, LayerErrors
 from twincell.model.graph import Graph
 from twincell.model.integer import Interpreter, scores
-from twincell.model.nodes import Head, Input, Weights
+from twincell.model.nodes import Dense, Head, Input, Weights
 from twincell.model.planes import Binary, FixedPoint, Stochastic
 from twincell.model.reads import ReadOrder, plane_order
 
@@ -153,7 +154,25 @@ def test_ternary_weights_move_by_one_state():
     assert not (before * after == -1).any()
     matrix = transitions(float((before == 0).mean()), 0.3)
     assert np.allclose(matrix.sum(axis=1), 1)
-    assert matrix[1, 0] + matrix[1, 2] == pytest.approx(2 * matrix[0, 1])
+    assert matrix[1, 0] == matrix[1, 2] == pytest.approx(matrix[0, 1])
+    assert matrix[0, 1] == matrix[2, 1] and matrix[0, 2] == matrix[2, 0] == 0
+    zeros = before == 0
+    for sensed in (-1, 1):
+        assert _inside(int((after[zeros] == sensed).sum()), int(zeros.sum()), matrix[1, 0])
+
+
+def test_equal_layers_have_errors_of_their_own():
+    """Of two layers as many synapses err in both as chance has it, of both kinds of errors."""
+    weights = Weights(np.zeros((200, 200), int))
+    thresholds = np.full((1, 1, 200), 100)
+    head = Head(Weights(np.zeros((2, 200), int)), np.zeros((1, 2), int))
+    layers = (Dense(weights, thresholds), Dense(weights, thresholds))
+    graph = Graph((Input((200,), Binary()), *layers, head), "equal")
+    drawn = [ErrorMap.draw(graph, 3, persistent=0.2), ErrorMap.draw(graph, 3, stuck=0.2)]
+    wrong = [errors.layers[node].synapses for errors in drawn for node in (1, 2)]
+    for one, other in combinations(wrong, 2):
+        assert len(one) > 3000
+        assert _inside(int(np.isin(one, other).sum()), len(one), len(other) / 200**2)
 
 
 def test_cells_have_rates_of_their_own():

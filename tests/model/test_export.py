@@ -257,6 +257,8 @@ HEAD = ScoreHead(6, 4)
         ([PIXELS, PIXELS, LINEAR, NORM, SIGN, HEAD], "Module 1 .Pixels"),
         ([LINEAR, NORM, SIGN, HEAD], "Module 0 .BinaryLinear"),
         ([PIXELS, LINEAR, NORM, SIGN, nn.Flatten(2), HEAD], "Module 4 .Flatten"),
+        ([], "A network begins with Pixels"),
+        ([nn.Flatten()], "A network begins with Pixels"),
         ([PIXELS, LINEAR, NORM, SIGN], "A graph starts with an Input and ends with a Head"),
         ([PIXELS, HEAD], "A ScoreHead reads bits, or pixels of low = -high"),
         ([PIXELS, LINEAR, nn.BatchNorm1d(5), SIGN, HEAD], "Batch-norm of 5 features follows 6"),

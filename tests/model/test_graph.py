@@ -163,3 +163,19 @@ def test_values_follow_the_nodes():
         assert graph.values[0].shape == graph.input.shape
         assert graph.values[-1].shape == (graph.classes,)
         assert all(isinstance(value.planes, Binary) for value in graph.values[-1:])
+
+
+def test_border_classes_are_counted_before_there_is_memory_for_them():
+    """A few thousand weights cannot ask for gigabytes."""
+    size = 1 << 15
+    weights = Weights(np.zeros((1, 1, size), int))
+    padding = (size // 2,)
+    for classes in (1, size + 1):
+        thresholds = np.zeros((1, classes, 1), int)
+        conv = Conv(weights, thresholds, (1,), padding, Fill.ABSENT)
+        assert conv.border_classes((size,)) == size + 1
+        nodes = (Input((1, size), Binary()), conv, Flatten())
+        head = Head(Weights(np.zeros((2, size + 1), int)), np.zeros((1, 2), int))
+        message = r"thresholds \(classes, outputs\) must be|32769 border classes of 32768 inputs"
+        with pytest.raises(GraphError, match=message):
+            Graph((*nodes, head), "large")

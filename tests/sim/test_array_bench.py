@@ -3,6 +3,7 @@
 
 import shutil
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def built(request, tmp_path_factory):
     stored = active if request.param else None
     array = EmulatedArray(sign, stored, reads=READS, rate=RATE, start=start(2))
     directory = tmp_path_factory.mktemp("array")
-    companions.write(emit(array, directory, name="array"), "array", clock=100e6)
+    beside = partial(companions.texts, name="array", clock=100e6)
+    emit(array, directory, name="array", beside=beside)
     return array, directory
 
 

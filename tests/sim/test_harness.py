@@ -5,6 +5,11 @@ every planted bug found, and a waveform of failures only."""
 import json
 import shlex
 import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +17,8 @@ import pytest
 from tests.support import builds
 from tests.support.builds import build, needs_icarus
 from twincell.sim import harness, native
-from twincell.sim.results import SWEEP, BuildError, Hang, Pauses, SimulationError
+from twincell.sim.bench_run import run_bench
+from twincell.sim.results import SWEEP, BuildError, Hang, Pauses, SimulationError, TimedOut
 
 SIMULATORS = [pytest.param("icarus", marks=needs_icarus), "verilator"]
 
@@ -32,7 +38,7 @@ def simulate(built, tmp_path):
             built.images,
             built.scores,
             simulator=simulator,
-            **{"work": tmp_path / "work", "timeout": 60, **options},
+            **{"work": tmp_path / "work", "timeout": 300, **options},
         )
 
     return run
@@ -107,6 +113,8 @@ def test_wrong_expectations_are_seen(built, tmp_path):
     [
         ("DROPPED_O_READY", SWEEP[2], "o: the payload changed before the transfer, cycle"),
         ("DROPPED_I_VALID", SWEEP[1], "too many beats: "),
+        ("FALLING_VALID", SWEEP[2], "o: valid fell before the transfer, cycle"),
+        ("X_VALID", SWEEP[0], "o: valid is "),
     ],
 )
 def test_breaches_of_the_contract(built, simulate, tmp_path, bug, pauses, message):
@@ -143,11 +151,9 @@ def test_a_hang_is_reported(built, simulate, tmp_path, simulator):
 @needs_icarus
 def test_a_simulator_that_does_not_end_is_ended(built, simulate, tmp_path):
     broken = built.broken(tmp_path / "build", *builds.DEAF)
-    with pytest.raises(Hang, match=r"^The simulator was ended after 3 s$"):
+    with pytest.raises(TimedOut, match=r"^The simulator was ended after 3 s: give fewer images"):
         simulate(broken, hang_after=10**9, timeout=3)
-    assert (
-        str(tmp_path) not in subprocess.run(["ps", "axww"], capture_output=True, text=True).stdout
-    )
+    assert not _processes(tmp_path)
 
 
 @needs_icarus
@@ -179,3 +185,55 @@ def test_play_for_any_component(built, tmp_path, simulator):
     )
     np.testing.assert_array_equal(network.decode(played.beats)[0], built.scores[:8])
     assert (np.diff(played.stamps) > 0).all() and played.cycles == played.stamps[-1] + 1
+
+
+@needs_icarus
+def test_right_scores_of_what_nobody_asked_are_no_pass(simulate, monkeypatch):
+    """The scoreboard sees both sides: what entered may be wrong where what left is right."""
+    told = "image 3 entered with pixels that nobody sent"
+    run = harness._Job.run
+    monkeypatch.setattr(harness._Job, "run", lambda *given: replace(run(*given), answers=[told]))
+    with pytest.raises(SimulationError, match=rf"^The hardware misbehaves: {told} \(source 0, "):
+        simulate()
+
+
+@needs_icarus
+def test_a_bench_that_does_not_compile_has_not_failed(built, tmp_path):
+    broken = built.broken(tmp_path / "build", "endmodule", "endmodul")
+    with pytest.raises(BuildError, match=r"^stream on icarus failed \(exit 2, seed 0\):"):
+        run_bench(broken, "stream", {}, tmp_path / "work", simulator="icarus")
+
+
+@needs_icarus
+def test_the_simulator_ends_with_the_process_that_asked_for_it(built, simulate, tmp_path):
+    """However that one ends: a terminal that is closed, or a kill that it never sees."""
+    broken = built.broken(tmp_path / "build", *builds.DEAF)
+    work = tmp_path / "work"
+    with pytest.raises(TimedOut):
+        simulate(broken, hang_after=10**9, timeout=3)
+    imports = "from pathlib import Path; from twincell.sim import jobs"
+    code = f"{imports}; jobs.execute(Path({str(work)!r}), 600)"
+    asking = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        _wait(lambda: any("vvp" in line for line in _processes(tmp_path)))
+    finally:
+        asking.kill()
+        asking.wait()
+    _wait(lambda: not _processes(tmp_path))
+
+
+def _processes(folder) -> list[str]:
+    """Command lines of the processes that work in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+def _wait(until) -> None:
+    end = time.monotonic() + 120
+    while not until():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -138,6 +138,12 @@ def test_a_dropped_ready_is_seen(tmp_path, built):
         native.run(broken, built.images, pauses=SWEEP[2])
 
 
+def test_a_falling_valid_is_seen(tmp_path, built):
+    broken = built.broken(tmp_path / "build", *builds.FALLING_VALID)
+    with pytest.raises(SimulationError, match=r"^Stream o changed while it waited, cycle \d+ \(im"):
+        native.run(broken, built.images, pauses=SWEEP[2])
+
+
 def test_a_dropped_valid_is_seen(tmp_path, built):
     """Between beats the payload is noise, so a top that takes it anyway goes wrong."""
     broken = built.broken(tmp_path / "build", *builds.DROPPED_I_VALID)
@@ -216,18 +222,16 @@ def test_pauses_are_checked():
         Pauses(sink=1)
 
 
-def test_the_compiler_is_part_of_the_key(built, monkeypatch):
-    before = player.compile_player(built.directory, short=True).binary
-    monkeypatch.setattr(toolchain, "compiler_version", lambda: "another")
+def test_the_compiler_is_part_of_the_key(tmp_path, built, monkeypatch):
+    monkeypatch.setattr(tools, "cache_directory", lambda: tmp_path)
 
     def compiled(program, here, *_):
         (here / program.name).touch()
 
     monkeypatch.setattr(verilated.Program, "_compile", compiled)
-    after = player.compile_player(built.directory, short=True).binary
-    assert after != before
-    after.unlink()
-    after.parent.rmdir()
+    before = player.compile_player(built.directory, short=True).binary
+    monkeypatch.setattr(toolchain, "compiler_version", lambda: "another")
+    assert player.compile_player(built.directory, short=True).binary != before
 
 
 def test_a_short_run_has_a_player_of_its_own(built, monkeypatch):

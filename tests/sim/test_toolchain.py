@@ -89,3 +89,11 @@ def test_images_come_before_tools(tmp_path, monkeypatch):
     monkeypatch.setattr(toolchain, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"^An image has 13 pixels, not 12$"):
         native.run(built.directory, np.zeros((2, 12), int))
+
+
+def test_a_package_is_not_taken_for_one_whose_name_goes_on():
+    """`amaranth-boards` begins with `amaranth`, too."""
+    wanted = f"amaranth[builtin-yosys]=={metadata.version('amaranth')}"
+    assert toolchain.pip_install("amaranth") == f"{sys.executable} -m pip install '{wanted}'"
+    assert "cocotb" not in toolchain.requirements(extras=False)
+    assert toolchain.pip_install("unknown").endswith(" -m pip install 'unknown'")

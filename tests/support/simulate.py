@@ -6,13 +6,15 @@ from amaranth.hdl import ClockDomain, Module, Value
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
-#: Probability that a source is idle and that a sink begins a stall, and the cycles of a stall.
+#: Probability that a source is idle and that a sink begins a stall, the cycles of a stall, and
+#: whether the sink is only ready for what it has seen.
 PAUSES = {
-    "none": (0.0, 0.0, 1),
-    "source": (0.5, 0.0, 1),
-    "sink": (0.0, 0.5, 1),
-    "both": (0.4, 0.4, 1),
-    "long": (0.1, 0.1, 300),  # until every queue inside is full
+    "none": (0.0, 0.0, 1, False),
+    "source": (0.5, 0.0, 1, False),
+    "sink": (0.0, 0.5, 1, False),
+    "both": (0.4, 0.4, 1, False),
+    "long": (0.1, 0.1, 300, False),  # until every queue inside is full
+    "seen": (0.2, 0.0, 1, True),  # valid must not wait for ready
 }
 
 
@@ -38,7 +40,7 @@ def play(
     Testbenches ``beside`` stand for what the component is connected to. ``lines`` go into stream
     ``load`` before all else.
     """
-    idle, stall, stall_cycles = PAUSES[pauses]
+    idle, stall, stall_cycles, seen = PAUSES[pauses]
     rng = np.random.default_rng(seed)
     found: list[int] = []
     cycles: list[int] = []
@@ -63,7 +65,7 @@ def play(
         while len(found) < count or waited < 50:
             if not stalled and rng.random() < stall:
                 stalled = stall_cycles
-            ready = not stalled
+            ready = not stalled and (held is not None or not seen)
             stalled = max(stalled - 1, 0)
             ctx.set(component.o.ready, ready)
             _, _, valid, beat = await ctx.tick().sample(component.o.valid, payload)

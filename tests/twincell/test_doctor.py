@@ -3,12 +3,13 @@
 
 import sys
 import tomllib
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from twincell import doctor
+from twincell import doctor, reports
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
@@ -48,3 +49,13 @@ def test_what_boards_need_is_optional(monkeypatch):
 def test_a_package_of_boards_that_is_there(name):
     found = doctor._of_boards(name, *doctor.BOARDS[name])
     assert found.version == metadata.version(doctor.BOARDS[name][0]) and not found.required
+
+
+def test_everything_that_the_project_needs_is_looked_at(capsys):
+    needed = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
+    named = {requirement.split(">")[0].split("=")[0].split("[")[0] for requirement in needed}
+    found = {tool.name: tool for tool in doctor.doctor()}
+    assert named <= found.keys()
+    missing = replace(found["cobs"], version=None, remedy=doctor.INSTALL)
+    reports.put({}, reports.doctor_table([missing]), False)
+    assert "'twincell[fpga]'" in capsys.readouterr().out.replace("\n", "").replace(" ", "")

@@ -64,6 +64,20 @@ def test_a_plot_that_fails_leaves_the_report(command, monkeypatch, tmp_path):
     assert json.loads(out)["network"] == "digits-mlp"
 
 
+@pytest.mark.parametrize("array", ["digital", "emulated"])
+def test_ordinary_memory_takes_no_pulses_and_no_sense_amplifiers(command, array):
+    """Neither does the kind of the memory cells matter."""
+    found = []
+    for cell in ("rram-2t2r", "mram-2t2m"):
+        code, out, _ = command("estimate", "digits-mlp", "--array", array, "--cell", cell, "--json")
+        assert code == 0
+        found.append(json.loads(out))
+    assert [each["programming_j"] for each in found] == [0, 0]
+    assert found[0]["area_um2"] == found[1]["area_um2"]
+    assert found[0]["energy_per_image_j"] == found[1]["energy_per_image_j"]
+    assert "pulse" not in command("estimate", "digits-mlp", "--array", array)[1]
+
+
 def test_table(command):
     code, out, _ = command("estimate", "digits-mlp", "--first-layer", "parallel")
     assert code == 0

@@ -54,3 +54,20 @@ def test_the_command_asks_for_the_same(twincell, changed, monkeypatch):
 def test_choices_are_named(name, value, told):
     with pytest.raises(UsageError, match=rf"^The {told} is one of .*, not '{value}'$"):
         Request(**PLAIN | {name: value})
+
+
+def test_the_errors_keep_their_own_seed(twincell, monkeypatch):
+    """In Python they have one; the command that repeats a run then names it."""
+    asked = Request(**PLAIN | {"injection": Injection(ber=0.01, seed=7), "seed": 0})
+    words = shlex.split(asked.command(5, errors=True))
+    assert words[-4:] == ["--seed", "0", "--error-seed", "7"]
+    assert "--error-seed" not in asked.command(5, errors=False)
+    seen = {}
+
+    def verify(*_, **options):
+        seen.update(options)
+        raise UsageError("seen")
+
+    monkeypatch.setattr(api, "verify", verify)
+    assert twincell(*words[1:])[0] == 2
+    assert (seen["seed"], seen["injection"]) == (0, asked.injection)

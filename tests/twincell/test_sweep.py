@@ -23,6 +23,7 @@ from twincell.model.devices.presets import preset
 from twincell.model.errors import ErrorMap
 from twincell.model.planes import FixedPoint, Stochastic
 from twincell.sweeps import tasks, workers
+from twincell.sweeps.intervals import two_way
 from twincell.sweeps.ledger import FILE, Ledger
 from twincell.sweeps.points import points
 
@@ -58,20 +59,23 @@ def test_the_table_is_what_its_definition_says(net, tmp_path, transient):
     clean = integer.labels(integer.scores(graph, images)) == labels
     assert found.points[0].accuracy == clean.mean() and found.points[0].maps == 1
     for index, (ber, read) in enumerate(rates, start=1):
-        right, flips = [], []
+        right, flips, correct = [], [], []
         for number in range(4):
             sequence = np.random.SeedSequence(5, spawn_key=(index, number))
             seed = int(sequence.generate_state(1, np.uint64)[0])
             errors = ErrorMap.draw(graph, seed, persistent=ber, transient=read)
             scores = integer.scores(graph, images, errors=errors, order=order)
-            right.append((integer.labels(scores) == labels).mean())
+            correct.append(integer.labels(scores) == labels)
+            right.append(correct[-1].mean())
             flips.append(sum(errors.flips(graph).values()))
         point = found.points[index]
         assert point.accuracy == pytest.approx(np.mean(right), abs=1e-12)
         assert (point.worst, point.best) == (min(right), max(right))
         assert point.flips_mean == np.mean(flips)
         assert (point.read_flips_mean > 0) == (read > 0)
-        assert point.low <= point.accuracy <= point.high
+        seeds = np.random.SeedSequence(5, spawn_key=(index,))
+        interval = two_way(np.array(correct, np.uint8), seeds)
+        assert (point.low, point.high) == interval and point.low < point.accuracy < point.high
 
 
 def test_presentations_are_those_asked_for(tmp_path):
@@ -225,7 +229,9 @@ def test_the_files_say_the_same(net, tmp_path):
 
 def test_a_rate_of_zero_is_no_place_on_a_logarithmic_axis(net, tmp_path):
     run(net, tmp_path, ber=(0.0, 1e-2), transient=(0.0, 1e-3))
-    assert "only rate of read errors 0.001" in (tmp_path / "sweep.svg").read_text()  # and no warning
+    assert (
+        "only rate of read errors 0.001" in (tmp_path / "sweep.svg").read_text()
+    )  # and no warning
 
 
 # --- the ledger -----------------------------------------------------------------------------------

@@ -5,17 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..model.statistics import wilson
+
 LEVEL = 0.95
 RESAMPLES = 2000
 _AT_ONCE = 100  # bounds the memory
-
-
-def wilson(right: int, images: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's interval of the accuracy behind ``right`` of ``images``."""
-    from scipy.stats import binomtest  # takes half a second to import
-
-    found = binomtest(right, images).proportion_ci(level, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def two_way(

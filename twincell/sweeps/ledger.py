@@ -74,7 +74,7 @@ class Ledger:
         self._database.close()
 
     def add(self, outcome: Outcome) -> None:
-        """Writes an outcome for good."""
+        """Writes an outcome: a kill does not lose it; a power cut may lose the last ones."""
         right = int(outcome.bits(self.images).sum())
         row = (outcome.point, outcome.map, outcome.correct, right)
         with self._database:

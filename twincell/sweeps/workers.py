@@ -38,8 +38,7 @@ def default_workers(job: Job, tasks: int) -> int:
 def local(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     """The outcomes of tasks that are done by worker processes, in any order.
 
-    Raises ``UsageError`` when ATTEMPTS workers have died of one task, and ``RuntimeError`` for what
-    a worker raises.
+    Raises ``UsageError`` when ATTEMPTS workers have died of one task, and for what a worker raises.
     """
     waiting = deque(tasks)
     died: Counter[Task] = Counter()
@@ -68,6 +67,14 @@ def local(job: Job, tasks: Sequence[Task], workers: int) -> Iterator[Outcome]:
     finally:
         for worker in crew:
             worker.end()
+
+
+def _failed(what: str, error: Exception) -> UsageError:
+    """Of a task that raised: too little memory, or else a defect."""
+    remedy = "`twincell -vv sweep` shows where"
+    if isinstance(error, MemoryError):
+        remedy = "take fewer images, or fewer --workers"
+    return UsageError(f"{what} failed: {error!r}; {remedy}")
 
 
 def _deadly(task: Task, code: int, workers: int) -> str:
@@ -107,11 +114,11 @@ class _Worker:
             self.connection.send(message)
 
     def take(self) -> Outcome:
-        """The outcome of its task; raises ``EOFError`` or ``OSError`` when it has died, and what it
-        raised."""
+        """The outcome of its task; raises ``EOFError`` or ``OSError`` when it has died, and
+        ``UsageError`` for what it raised."""
         outcome = self.connection.recv()
         if isinstance(outcome, Exception):
-            raise RuntimeError(f"A worker failed: {outcome!r}") from outcome
+            raise _failed("A worker", outcome) from outcome
         return outcome
 
     def end(self) -> int:
@@ -142,7 +149,11 @@ def cluster(job: Job, tasks: Sequence[Task], address: str) -> Iterator[Outcome]:
         futures = client.map(run_cached, tasks, job=shared, pure=False, retries=ATTEMPTS - 1)
         try:
             for future in as_completed(futures):
-                yield future.result()
+                try:
+                    outcome = future.result()
+                except Exception as error:
+                    raise _failed("A task of the cluster", error) from error
+                yield outcome
         finally:
             client.cancel(futures)
 

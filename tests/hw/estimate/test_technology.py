@@ -61,6 +61,10 @@ def test_a_table_replaces_entries_and_adds_cells(tmp_path, suffix):
     assert default_table()["energy"]["gate"]["value"] != 1.5
 
 
+BLOCKS = 'block_rows = {{ value = {}, tag = "", source = "" }}'
+AREA = 'area = {{ value = {}, tag = "", source = "" }}\n'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -70,6 +74,15 @@ def test_a_table_replaces_entries_and_adds_cells(tmp_path, suffix):
         ("[energy]\ngate = 2.0", "energy: gate must be a section or an entry, not 2.0"),
         ("[energy]\ngate = { value = 2.0 }", "energy: gate lacks tag, source"),
         ('[energy]\ngate = { value = -1, tag = "", source = "" }', "0 or more, not -1"),
+        ('[energy]\ngate = { value = inf, tag = "", source = "" }', "0 or more, not inf"),
+        ('[energy]\ngate = { value = nan, tag = "", source = "" }', "0 or more, not nan"),
+        ('[energy]\ngate = { value = true, tag = "", source = "" }', "0 or more, not True"),
+        (f'[energy]\ngate = {{ value = 1{400 * "0"}, tag = "", source = "" }}', "0 or more, not 1"),
+        (f"[energy]\nnode = 1{400 * '0'}", "energy: node must be a positive number, not 1"),
+        ("[periphery]\n" + BLOCKS.format(0), "block_rows must have an integer from 1, not 0"),
+        ("[periphery]\n" + BLOCKS.format(0.5), "block_rows must have an integer from 1, not 0.5"),
+        ("[cell.mine]\n" + AREA.format(0) + "devices = 2", "area must have a finite value above 0"),
+        ("[cell.mine]\n" + AREA.format(1) + "devices = -2", "must be an integer from 0, not -2"),
         ('[energy]\nnode = "x"', "energy: node must be a positive number, not 'x'"),
         ("[energy]\nsupply = 0", "energy: supply must be a positive number, not 0"),
         ("[energy]\nnode = -130", "energy: node must be a positive number, not -130"),
