@@ -6,7 +6,6 @@ from itertools import product
 
 from amaranth.build import Platform
 from amaranth.hdl import (
-    ClockDomain,
     ClockSignal,
     Elaboratable,
     Instance,
@@ -83,7 +82,8 @@ def _ratio(platform: Platform, clock: float) -> Ratio:
 
 
 class PlatformClock(Elaboratable):
-    """Domain ``sync`` from the platform's default clock, by an ECP5's PLL.
+    """Drives domain ``sync``, which is defined around it, from the platform's default clock, by an
+    ECP5's PLL.
 
     The domain is in reset until the PLL has locked. Raises :class:`BoardError` for a clock
     that no PLL makes, when it is elaborated.
@@ -102,7 +102,6 @@ class PlatformClock(Elaboratable):
         ratio = _ratio(platform, self.clock)
         pin = platform.request(platform.default_clk, dir="-")
         m.submodules.pin = buffer = io.Buffer("i", pin)
-        m.domains.sync = ClockDomain()
         made = Signal()
         locked = Signal()
         m.submodules.pll = Instance(

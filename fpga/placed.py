@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from amaranth.build import Platform, ResourceError
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 
 from ..hw.arrays.emulated import EmulatedArrays
@@ -191,6 +191,7 @@ class OnBoard(Elaboratable):
         m = Module()
         m.submodules.emulator = emulator = self.emulator
         if self.clock != platform.default_clk_frequency:
+            m.domains.sync = ClockDomain()
             m.submodules.clock = PlatformClock(self.clock)
         uart = platform.request("uart", 0, dir="-")
         m.submodules.rx = rx = io.Buffer("i", uart.rx)

@@ -244,7 +244,27 @@ def test_a_description_is_what_was_described(tmp_path):
 # --- The flow ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["icebreaker", "tang-nano-9k"])
+def test_the_pll_of_an_ecp5_makes_the_boards_clock():
+    """With feedback from its output the source, divided, is the output, divided."""
+    case, found = support.case(), board("ulx3s-85f")
+    plan = flow.plan_of(placed.Sized(found, case.graph, case.plan, placed.Fit(1, 0, 208, 2)))
+    source = plan.files["top.il"]
+    (cell,) = re.findall(r"(?ms)^  cell \\EHXPLLL .*?^  end$", source)
+    numbers = dict(
+        re.findall(r"parameter \\(\w+_DIV) (?:signed )?(?:32')?([01]+|\d+)$", cell, re.M)
+    )
+    divide, multiply, output = (
+        int(numbers[name], 2 if len(numbers[name]) == 32 else 10)
+        for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV")
+    )
+    oscillator = found.make_platform().default_clk_frequency
+    assert oscillator * multiply / divide == found.clock == 50e6 != oscillator
+    assert 400e6 <= found.clock * output <= 800e6
+    nets = dict(re.findall(r"connect \\(CLKFB|CLKOP) (\\\w+)", cell))
+    assert len(nets) == 2 and nets["CLKFB"] == nets["CLKOP"]
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "tang-nano-9k", "ulx3s-85f"])
 def test_steps_are_those_of_the_build_plan(name, monkeypatch):
     """Each reads what was written before, and the last writes the bitstream."""
     case = support.case()

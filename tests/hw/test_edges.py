@@ -91,6 +91,12 @@ def test_one_image_leaves_for_each_tlast(ready):
     assert counted == {"short": 1, "long": 1, "begun": 4}
 
 
+def test_images_follow_each_other_without_a_gap():
+    """The wrapper adds no cycle to the network's own."""
+    left, _ = images_in([*GOOD, *GOOD, *GOOD])
+    assert [cycle for cycle, _ in left] == list(range(9))
+
+
 def test_hold_lets_no_further_image_begin():
     left, counted = images_in([*GOOD, *GOOD], hold=lambda cycle: 1 <= cycle < 20)
     assert [cycle for cycle, _ in left] == [0, 1, 2, 20, 21, 22]

@@ -179,3 +179,18 @@ def test_what_does_not_fit_is_named(case):
 
 def test_binary_inputs_are_one_plane():
     assert plan(mlp(np.random.default_rng(0), [9, 3, 2], Binary())).layers[0].planes == 1
+
+
+@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("arrangement", ["columns", "rows"])
+def test_memory_bits_are_those_of_the_contents(ternary, arrangement):
+    """Of partial tiles too: 23 inputs and 7 neurons are whole tiles of nothing."""
+    graph = mlp(np.random.default_rng(0), [23, 7, 5], FixedPoint(3), ternary=ternary)
+    planned = plan(graph, Budget(lanes=40, arrangement=arrangement))
+    bits = 0
+    for layer, node in zip(planned.layers, graph.nodes[1:], strict=True):
+        sign, active = layer.contents(node.weights)
+        found = sign.size + (0 if active is None else active.size)
+        assert (active is not None) == ternary and layer.memory_bits == found >= node.weights.bits
+        bits += found
+    assert planned.memory_bits == bits

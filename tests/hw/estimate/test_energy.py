@@ -12,6 +12,7 @@ from twincell.hw.estimate.energy import SRAM_BITS
 from twincell.hw.estimate.estimate import Estimate, estimate
 from twincell.hw.estimate.features import (
     constant_bits,
+    popcount_bits,
     random_bits,
     ring_bits,
     score_bits,
@@ -146,3 +147,44 @@ def test_scores_are_added_up_once_a_group_and_pass():
     # Ten scores of as many bits as a sum of eight.
     head = eight.plan.layers[-1]
     assert ring_bits(head) == 10 * (score_bits(one.plan.layers[-1]) + 3)
+
+
+def _binary(event: str, array: str = "sensed", **budget) -> Estimate:
+    """An estimate of a network of two layers of binary inputs, by an event alone."""
+    graph = mlp(np.random.default_rng(0), [40, 16, 10], FixedPoint(3))
+    planned = plan(graph, Budget(**{"lanes": 64} | budget))
+    return estimate(planned, _only(event), array=array, planes=graph.input.planes)
+
+
+def test_registers_are_clocked_in_every_cycle():
+    made = _binary("register_clock")
+    for layer in made.layers:
+        for part, cells in layer.logic.items():
+            expected = cells.registers * made.plan.cycles_per_image
+            assert layer.energy[part] * 1e15 == pytest.approx(expected), (layer.name, part)
+
+
+def test_adders_toggle_with_the_reads():
+    """Of the tree by half, of the accumulators by a quarter of their bits in a read."""
+    made = _binary("adder_bit")
+    for found, layer in zip(made.layers, made.plan.layers, strict=True):
+        counted = 0.5 * layer.reads * popcount_bits(layer)
+        assert found.energy[Part.POPCOUNT] * 1e15 == pytest.approx(counted)
+        totals = 0.25 * layer.reads * layer.neurons * total_bits(layer)
+        assert found.energy[Part.ACCUMULATE] * 1e15 >= totals
+    hidden = made.layers[0].energy[Part.ACCUMULATE] * 1e15
+    first = made.plan.layers[0]
+    assert hidden == pytest.approx(0.25 * first.reads * first.neurons * total_bits(first))
+
+
+def test_a_digital_array_is_read_as_a_memory():
+    made = _binary("sram_bit", array="digital")
+    for found, layer in zip(made.layers, made.plan.layers, strict=True):
+        read = layer.reads * layer.columns * (layer.memory_bits / SRAM_BITS) ** 0.5
+        assert found.energy[Part.ARRAYS] * 1e15 == pytest.approx(read)
+
+
+def test_every_device_gets_a_pulse():
+    made = _binary("pulse")
+    assert made.programming * 1e15 == pytest.approx(2 * (40 * 16 + 16 * 10))
+    assert sum(made.energy.values()) == 0
