@@ -191,7 +191,12 @@ class LayerPlan:
     @property
     def memory_bits(self) -> int:
         """Bits of the array, the unused ones of partial tiles included."""
-        return self.rows * self.columns * (2 if self.ternary else 1)
+        return self.rows * self.bits_per_read
+
+    @property
+    def bits_per_read(self) -> int:
+        """Bits of a word line."""
+        return self.columns * (2 if self.ternary else 1)
 
     @property
     def counter_bits(self) -> int:

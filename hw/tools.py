@@ -12,8 +12,6 @@ import platformdirs
 
 from ..model import files
 
-CACHE_REMEDY = "Set XDG_CACHE_HOME to a directory that can"
-
 
 class ToolMissing(RuntimeError):
     """A tool that this needs is not there; ``install`` is the command that installs it."""
@@ -28,6 +26,11 @@ def cache_directory() -> Path:
     """Where what was made is kept: ``twincell`` in XDG_CACHE_HOME or ``~/.cache``."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "twincell"
+
+
+def cache_remedy(variable: str = "XDG_CACHE_HOME") -> str:
+    """What helps where a cache, which a variable of the environment moves, cannot be written."""
+    return f"Set {variable} to a directory that can"
 
 
 def run(
@@ -54,7 +57,8 @@ def run(
         text=True,
     )
     if done.returncode and "Traceback" in done.stderr:
-        own = os.environ.get("YOWASP_CACHE_DIR")
-        remedy = CACHE_REMEDY.replace("XDG_CACHE_HOME", "YOWASP_CACHE_DIR") if own else CACHE_REMEDY
-        files.folder(own or platformdirs.user_cache_dir("YoWASP", appauthor=False), remedy)
+        if own := os.environ.get("YOWASP_CACHE_DIR"):
+            files.folder(own, cache_remedy("YOWASP_CACHE_DIR"))
+        else:
+            files.folder(platformdirs.user_cache_dir("YoWASP", appauthor=False), cache_remedy())
     return done

@@ -36,8 +36,18 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
     path = Path(path)
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as file:
-            yield file
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial = Path(temporary)
+            partial.chmod(0o644)  # mkstemp made it private
+            partial.replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
@@ -45,22 +55,6 @@ def write_bytes(path: str | Path, content: bytes) -> None:
     written."""
     with replacing(path) as file:
         file.write(content)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[BinaryIO]:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial = Path(temporary)
-        partial.chmod(0o644)  # mkstemp made it private
-        partial.replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

@@ -125,9 +125,9 @@ def gap_table(rate: float) -> np.ndarray:
     """Tables of the gaps between errors of probability ``rate``: uint32 (digits, 64), read-only.
 
     Entry ``k`` of digit ``d`` holds a threshold of 26 bits over an alias of 6 bits. Digit ``d`` is
-    ``k`` with a probability proportional to ``(1 - rate)^(k 64^d)``, exact to
-    2^-32, and for the first entry, which takes the rest, to 2^-26. There are as
-    many digits as leave a gap beyond them a probability below 2^-32.
+    ``k`` with a probability proportional to ``(1 - rate)^(k 64^d)``, exact to 2^-32, and for the
+    first entry, which takes the rest, to 2^-26. There are as many digits as leave a gap beyond them
+    a probability below 2^-32.
 
     Raises ``ValueError`` unless ``LEAST_RATE <= rate <= 1``.
     """

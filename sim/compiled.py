@@ -22,10 +22,11 @@ def use(home: Path, *, limit: int = LIMIT) -> Path:
     bytes; what was used within the last hour may be running and stays. Raises
     :class:`~twincell.model.files.WriteError` when the cache cannot be written.
     """
-    if not home.exists():
-        files.folder(home.parent, tools.CACHE_REMEDY)
-    with suppress(OSError):  # a cache that can only be read
-        os.utime(home)
+    if home.exists():
+        with suppress(OSError):  # a cache that can only be read
+            os.utime(home)
+    else:
+        files.folder(home.parent, tools.cache_remedy())
     _prune(home, limit)
     return home
 

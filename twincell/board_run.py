@@ -27,7 +27,7 @@ from .options import (
     Stuck,
     Transient,
     Transients,
-)  # fmt: skip
+)
 from .progress import working
 from .sim.twin_pty import TwinPty
 

@@ -42,7 +42,7 @@ from .options import (
     Stuck,
     Transient,
     Transients,
-)  # fmt: skip
+)
 from .progress import working
 from .request import PAUSES, SIMULATORS
 from .sim.ports import PortsError

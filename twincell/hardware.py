@@ -3,9 +3,11 @@
 
 from dataclasses import replace
 
+from .hw.arrays import cycles
 from .hw.arrays.emulated import EmulatedArray, EmulatedArrays
 from .hw.arrays.macro import macro_arrays
 from .hw.arrays.macro_timing import Timing
+from .hw.layer_plan import LayerPlan
 from .hw.network import ArrayFactory, Network
 from .hw.plan import Budget, Plan
 from .hw.plan import plan as make_plan
@@ -90,8 +92,13 @@ def expected_cycles(
     found = [float(plan.cycles_per_image)]
     if errors is not None:
         found += [
-            array.expected_cycles(errors.layers[layer.node].rate, layer.reads)
+            layer_cycles(layer, errors.layers[layer.node].rate)
             for layer, array in zip(plan.layers, network.arrays, strict=True)
             if isinstance(array, EmulatedArray) and layer.node in errors.layers
         ]
     return max(found)
+
+
+def layer_cycles(layer: LayerPlan, rate: float) -> float:
+    """Mean cycles an image of a layer whose array emulates read errors at a rate."""
+    return max(float(layer.cycles), cycles.expected_cycles(rate, layer.reads, layer.bits_per_read))

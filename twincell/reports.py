@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from .doctor import Tool
-from .hw.arrays.cycles import expected_cycles
+from .hardware import layer_cycles
 from .hw.layer_plan import LayerPlan
 from .hw.plan import Plan
 from .model import store
@@ -130,10 +130,7 @@ def plan_dict(
     emulated = array == "emulated" and transient
 
     def expected(layer: LayerPlan) -> float:
-        bits = layer.columns * (2 if layer.ternary else 1)
-        if not emulated:
-            return float(layer.cycles)
-        return max(layer.cycles, expected_cycles(transient or 0.0, layer.reads, bits))
+        return layer_cycles(layer, transient or 0.0) if emulated else float(layer.cycles)
 
     return {
         "network": plan.network,

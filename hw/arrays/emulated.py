@@ -146,11 +146,9 @@ class EmulatedArray(wiring.Component):
         starts = starts_of_images(self.start, 0, images)
         return cycles.cycles(starts, self.table, self.reads, self.bits_per_read, since=since)
 
-    def expected_cycles(self, rate: float | None = None, reads: int | None = None) -> float:
-        """Cycles an image at a rate, by default its own, of so many reads, by default the most; see
-        :func:`~.cycles.expected_cycles`."""
-        chosen = self.rate if rate is None else rate
-        return cycles.expected_cycles(chosen, reads or self.reads, self.bits_per_read)
+    def expected_cycles(self) -> float:
+        """Mean cycles an image at its own rate, see :func:`~.cycles.expected_cycles`."""
+        return cycles.expected_cycles(self.rate, self.reads, self.bits_per_read)
 
     def elaborate(self, platform):
         # reads -> cells -> [^ mask] -> o, with settings -> gaps -> queue -> masks

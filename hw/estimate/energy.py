@@ -131,8 +131,7 @@ def _drawing(
 def _reads(layer: LayerPlan, array: str, technology: Technology) -> float:
     """Energy of reading an array for an image."""
     if array in ORDINARY:
-        bits = layer.columns * (2 if layer.ternary else 1)
-        return layer.reads * bits * _sram(layer.memory_bits, technology)
+        return layer.reads * layer.bits_per_read * _sram(layer.memory_bits, technology)
     rows = min(layer.rows, int(technology.value("periphery", "block_rows")))
     sense = technology.energy("sense_latch") + technology.charge("bit_line_cell", rows)
     line = technology.charge("word_line_cell", layer.columns * technology.devices)

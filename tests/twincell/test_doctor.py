@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What ``twincell doctor`` says of the tools that only boards need."""
 
+import re
 import sys
 import tomllib
 from dataclasses import replace
@@ -11,12 +12,19 @@ import pytest
 
 from twincell import doctor, reports
 
-PROJECT = Path(__file__).parents[2] / "pyproject.toml"
+
+def project() -> dict:
+    """What pyproject.toml says of the project."""
+    return tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+
+
+def packages(requirements: list[str]) -> set[str]:
+    """Their names, without versions and options."""
+    return {re.split(r"[^\w.-]", each, maxsplit=1)[0] for each in requirements}
 
 
 def test_every_package_of_boards_is_looked_at():
-    extra = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["fpga"]
-    named = {requirement.partition("=")[0].rstrip(">") for requirement in extra}
+    named = packages(project()["optional-dependencies"]["fpga"])
     assert {package for package, _ in doctor.BOARDS.values()} == named | {
         "apycula"
     }  # which nextpnr's package for Gowin brings
@@ -52,10 +60,8 @@ def test_a_package_of_boards_that_is_there(name):
 
 
 def test_everything_that_the_project_needs_is_looked_at(capsys):
-    needed = tomllib.loads(PROJECT.read_text())["project"]["dependencies"]
-    named = {requirement.split(">")[0].split("=")[0].split("[")[0] for requirement in needed}
     found = {tool.name: tool for tool in doctor.doctor()}
-    assert named <= found.keys()
+    assert packages(project()["dependencies"]) <= found.keys()
     missing = replace(found["cobs"], version=None, remedy=doctor.INSTALL)
     reports.put({}, reports.doctor_table([missing]), False)
     assert "'twincell[fpga]'" in capsys.readouterr().out.replace("\n", "").replace(" ", "")
