@@ -10,31 +10,24 @@ the earliest. Options: ``phases``, a list of ``cycles`` and the chances ``read``
 ``ready`` and ``reset`` of each of these cycles; ``rows`` and ``columns`` of the array.
 """
 
-import json
-import os
 from collections import deque
-from pathlib import Path
 from random import Random
 
 import cocotb
-import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from .. import ports
+from .job import Job, power_on
 
-PERIOD_NS = 10
 PATIENCE = 5000  # cycles in which the last reads leave
 
 
 class Array:
     """The pins of the array, and what was seen on them."""
 
-    def __init__(self, dut, options: dict, random: Random):
-        job = json.loads(Path(os.environ["TWINCELL_JOB"]).read_text())
-        self.dut, self.random = dut, random
-        self.top = ports.read(job["build"])
-        self.rows, self.columns = options["rows"], options["columns"]
+    def __init__(self, dut, job: Job):
+        self.dut, self.random = dut, Random(job.seed)
+        self.top = job.ports()
+        self.rows, self.columns = job.options["rows"], job.options["columns"]
         self.offered: dict[str, tuple[int, ...] | None] = dict.fromkeys(("i", "i_program"))
         self.words: deque[tuple[int, int]] = deque()
         self.inside = 0
@@ -43,7 +36,6 @@ class Array:
             getattr(dut, f"{name}__valid").value = 0
             getattr(dut, f"{name}__payload").value = 0
         dut.o__ready.value = dut.o_wear__ready.value = dut.clear.value = 0
-        dut.rst.value = 1
 
     def offer(self, name: str, values: tuple[int, ...] | None) -> None:
         """Drives a stream."""
@@ -111,15 +103,12 @@ class Array:
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 async def traffic(dut):
     """Everything that was taken leaves again; the record is compared outside."""
-    job_path = Path(os.environ["TWINCELL_JOB"])
-    job = json.loads(job_path.read_text())
-    options = job["options"]
-    waiting = deque(np.load(job_path.parent / "vectors.npz")["words"].tolist())
-    array = Array(dut, options, Random(job["seed"]))
-    Clock(dut.clk, PERIOD_NS, "ns").start()
-    await ClockCycles(dut.clk, 3, RisingEdge)
+    job = Job()
+    waiting = deque(job.vectors["words"].tolist())
+    array = Array(dut, job)
+    await power_on(dut.clk, dut.rst)
     cycle = 0
-    for phase in options["phases"]:
+    for phase in job.options["phases"]:
         for _ in range(phase["cycles"]):
             while waiting and waiting[0][2] <= cycle:
                 array.words.append(tuple(waiting.popleft()[:2]))
@@ -133,7 +122,4 @@ async def traffic(dut):
     await ClockCycles(dut.clk, 3, RisingEdge)
     assert int(dut.o__valid.value) == 0, "a result that nobody asked for"
     programmings = [await array.count(row) for row in range(array.rows)]
-    record = {"events": array.events, "counters": int(dut.counters.value)}
-    (job_path.parent / "verdict.json").write_text(
-        json.dumps({**record, "programmings": programmings})
-    )
+    job.record(events=array.events, counters=int(dut.counters.value), programmings=programmings)

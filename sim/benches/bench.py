@@ -1,27 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the benches share: clock, reset, the agents of streams ``i`` and ``o``, and the record.
+"""What benches of streams ``i`` and ``o`` share: the agents, and the record in ``observed.npz``."""
 
-A bench runs inside a simulator. Its job, a JSON file beside the vectors, is named by the
-environment variable ``TWINCELL_JOB``; what it saw goes to ``observed.npz`` and ``verdict.json``
-there.
-"""
-
-import json
-import os
-from pathlib import Path
 from random import Random
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Event, First, RisingEdge, Timer
 from cocotb.utils import get_sim_time
 
-from .. import ports
 from ..streams import StreamMonitor, StreamSink, StreamSource
+from .job import PERIOD_NS, Job, power_on
 
-PERIOD_NS = 10
-RESET_CYCLES = 4
 DRAIN = 64  # cycles in which surplus beats are looked for
 
 
@@ -32,12 +21,10 @@ class Bench:
     """
 
     def __init__(self, dut, entered=None, left=None):
-        self.job_path = Path(os.environ["TWINCELL_JOB"])
-        self.job = json.loads(self.job_path.read_text())
-        self.work = self.job_path.parent
+        self.job = Job()
+        self.settings, self.vectors = self.job.settings, self.job.vectors
         self.dut = dut
-        self.ports = ports.read(self.job["build"])
-        self.vectors = np.load(self.work / "vectors.npz")
+        self.ports = self.job.ports()
         self.entered = entered or (lambda payload, unknown: None)
         self.left = left or (lambda payload, unknown: None)
         self.beats: list[tuple[int, int]] = []
@@ -52,7 +39,7 @@ class Bench:
     async def run(self) -> list[str]:
         """The whole run; returns what the streams did wrong."""
         i, o = self.ports.stream("i"), self.ports.stream("o")
-        seed, (idle, stall) = self.job["seed"], self.job["pauses"]
+        seed, (idle, stall) = self.job.seed, self.settings["pauses"]
         source = StreamSource(self.dut, self.clock, i, Random(f"{seed} source"), idle)
         sink = StreamSink(self.dut, self.clock, o, Random(f"{seed} sink"), stall)
         watch_i = StreamMonitor(self.dut, self.clock, i, self.entered, self._breach, patient=True)
@@ -69,13 +56,13 @@ class Bench:
         found = list(self.breaches)
         moved = (
             f"{watch_i.count} of {len(payloads)} beats in, "
-            f"{watch_o.count} of {self.job['expect']} out"
+            f"{watch_o.count} of {self.settings['expect']} out"
         )
         if self.hung:
-            found.append(f"nothing moved for {self.job['hang_after']} cycles; {moved}")
-        elif watch_o.count > self.job["expect"]:
+            found.append(f"nothing moved for {self.settings['hang_after']} cycles; {moved}")
+        elif watch_o.count > self.settings["expect"]:
             found.append(f"too many beats: {moved}")
-        elif watch_i.count < len(payloads) and not self.job["partial"]:
+        elif watch_i.count < len(payloads) and not self.settings["partial"]:
             found.append(f"done without all its input: {moved}")
         return found
 
@@ -87,19 +74,14 @@ class Bench:
         for name in filter(None, idle):
             getattr(self.dut, name).value = 0
         reset = getattr(self.dut, self.ports.reset) if self.ports.reset else None
-        if reset is not None:
-            reset.value = 1
-        Clock(self.clock, PERIOD_NS, "ns").start()
-        await ClockCycles(self.clock, RESET_CYCLES, RisingEdge)
-        if reset is not None:
-            reset.value = 0
+        await power_on(self.clock, reset)
 
     async def _load(self) -> None:
         """Plays the job's prologue into stream ``load``."""
         if "load" not in self.ports.streams:
             return
         load = self.ports.stream("load")
-        loader = StreamSource(self.dut, self.clock, load, Random(f"{self.job['seed']} load"))
+        loader = StreamSource(self.dut, self.clock, load, Random(f"{self.job.seed} load"))
         if "load" in self.vectors:
             await loader.send(load.integers(self.vectors["load"]))
 
@@ -107,7 +89,7 @@ class Bench:
         """Until all beats have left, something broke, or nothing moves any more."""
         while not self.done.is_set():
             before = moves()
-            limit = Timer(self.job["hang_after"] * PERIOD_NS, "ns")
+            limit = Timer(self.settings["hang_after"] * PERIOD_NS, "ns")
             await First(self.done.wait(), limit)
             if not self.done.is_set() and moves() == before:
                 self.hung = True
@@ -119,9 +101,9 @@ class Bench:
         # Cycle 0 is the first edge at which the source offers something.
         self.stamps.append(int(get_sim_time("ns") - self.start) // PERIOD_NS - 1)
         self.beats.append((payload, unknown))
-        if len(self.beats) <= self.job["expect"]:
+        if len(self.beats) <= self.settings["expect"]:
             self.left(payload, unknown)
-        if len(self.beats) == self.job["expect"]:
+        if len(self.beats) == self.settings["expect"]:
             self.done.set()
 
     def _breach(self, what: str) -> None:
@@ -131,13 +113,12 @@ class Bench:
 
     def close(self, streams: list[str], answers: list[str]) -> None:
         """Writes the record, and fails the test when there were problems."""
-        o, kept = self.ports.stream("o"), self.beats[: self.job["expect"]]
+        o, kept = self.ports.stream("o"), self.beats[: self.settings["expect"]]
         np.savez(
-            self.work / "observed.npz",
+            self.job.work / "observed.npz",
             beats=o.from_integers([payload for payload, _ in kept]),
             unknown=o.from_integers([unknown for _, unknown in kept]),
             stamps=np.array(self.stamps[: len(kept)], dtype=np.int64),
         )
-        verdict = {"hung": self.hung, "streams": streams, "answers": answers}
-        (self.work / "verdict.json").write_text(json.dumps(verdict, indent=2))
+        self.job.record(hung=self.hung, streams=streams, answers=answers)
         assert not streams and not answers, "\n".join([*streams, *answers][:5])

@@ -6,16 +6,10 @@ bus is; both return whether it was answered with an error.
 """
 
 import itertools
-import json
 import logging
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
-from typing import Any
 
-import cocotb
-import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import (
@@ -27,26 +21,20 @@ from cocotbext.axi import (
 )
 
 from .. import packets
-
-PERIOD_NS = 10
-RESET_CYCLES = 3
+from .job import PERIOD_NS, RESET_CYCLES, Job
 
 
 class Edge:
     """A wrapped top with agents on all its buses, in reset until :meth:`start`."""
 
     def __init__(self, dut):
-        job_path = Path(os.environ["TWINCELL_JOB"])
-        job = json.loads(job_path.read_text())
-        build = Path(job["build"])
+        self.job = Job()
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # agents log every frame
-        self.work = job_path.parent
-        self.options: dict[str, Any] = job["options"]
-        self.random = Random(job["seed"])
-        self.vectors = np.load(self.work / "vectors.npz")
-        self.about = packets.edge(build)
-        self.registers = packets.registers(build)
-        self.codec = packets.codec(build)
+        self.options, self.vectors = self.job.options, self.job.vectors
+        self.random = Random(self.job.seed)
+        self.about = packets.edge(self.job.build)
+        self.registers = packets.registers(self.job.build)
+        self.codec = packets.codec(self.job.build)
         self.clock = getattr(dut, self.about["clock"])
         self.reset = getattr(dut, self.about["reset"])
         self.active = int(self.about["reset_active"] == "high")
@@ -61,7 +49,7 @@ class Edge:
 
     async def start(self) -> None:
         """Starts the clock and releases the reset."""
-        cocotb.start_soon(Clock(self.clock, PERIOD_NS, "ns").start())
+        Clock(self.clock, PERIOD_NS, "ns").start()
         await self.pulse_reset()
 
     async def pulse_reset(self) -> None:
@@ -106,7 +94,7 @@ class Edge:
 
     def close(self, **counted: int) -> None:
         """Writes what was counted."""
-        (self.work / "verdict.json").write_text(json.dumps(counted))
+        self.job.record(**counted)
 
 
 class AxiBus:

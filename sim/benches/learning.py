@@ -6,24 +6,18 @@ Options: ``device``, a preset, with ``shape`` and ``seed`` of the memory, whose 
 holds. Left behind are its state ``after.pt`` and what the reads gave, ``observed.npz``.
 """
 
-import json
-import os
-from pathlib import Path
 from random import Random
 
 import cocotb
 import numpy as np
 import torch
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from ...model.learning.devices.memory import BL, BLB, Memory
 from ...model.learning.devices.presets import preset
-from .. import ports
 from ..macro_player import MacroPlayer
 from ..streams import StreamMonitor, StreamSink, StreamSource
-
-PERIOD_NS = 10
+from .job import Job, power_on
 
 
 class LearningCells:
@@ -63,14 +57,12 @@ class LearningCells:
 @cocotb.test(timeout_time=2, timeout_unit="sec")
 async def step(dut):
     """Updates go in, their pulses reach the devices, and every word line is read."""
-    job_path = Path(os.environ["TWINCELL_JOB"])
-    job = json.loads(job_path.read_text())
-    work, options, top = job_path.parent, job["options"], ports.read(job["build"])
-    vectors = np.load(work / "vectors.npz")
+    job = Job()
+    work, options, vectors, top = job.work, job.options, job.vectors, job.ports()
     memory = preset(options["device"]).device.memory(tuple(options["shape"]), options["seed"])
     memory.load_state_dict(torch.load(work / "before.pt", weights_only=True))
     cells = LearningCells(memory)
-    random, idle = Random(job["seed"]), options["idle"]
+    random, idle = Random(job.seed), options["idle"]
     updates = StreamSource(dut, dut.clk, top.stream("i_update"), random, idle)
     programs = StreamSource(dut, dut.clk, top.stream("i_program"), random)
     reads = StreamSource(dut, dut.clk, top.stream("i"), random, idle)
@@ -82,11 +74,8 @@ async def step(dut):
     )
     for port, value in options["ports"].items():
         getattr(dut, port).value = value
-    dut.rst.value = 1
     MacroPlayer(dut.macro.macro, cells).start()
-    Clock(dut.clk, PERIOD_NS, "ns").start()
-    await ClockCycles(dut.clk, 3, RisingEdge)
-    dut.rst.value = 0
+    await power_on(dut.clk, dut.rst)
     for task in (sink.run(), results.run()):
         cocotb.start_soon(task)
     await programs.send([])
@@ -101,7 +90,7 @@ async def step(dut):
     assert not breaches, breaches
     torch.save(memory.state_dict(), work / "after.pt")
     np.savez(work / "observed.npz", beats=top.stream("o").from_integers(seen), wear=wear)
-    (job_path.parent / "verdict.json").write_text(json.dumps({"reads": len(seen)}))
+    job.record(reads=len(seen))
 
 
 async def _wear(dut, row: int) -> int:

@@ -6,32 +6,24 @@ to ``i``; ``results`` and ``reports`` are what must leave. Options: ``timing`` a
 values of those ports, and ``pauses`` of source and sink.
 """
 
-import json
-import os
-from pathlib import Path
 from random import Random
 
 import cocotb
-import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from .. import ports
 from ..streams import StreamMonitor, StreamSink, StreamSource
+from .job import Job, power_on
 
-PERIOD_NS = 10
 DRAIN = 2000  # cycles that the last programming may take, and that show surplus results
 
 
 @cocotb.test(timeout_time=20, timeout_unit="ms")
 async def commands(dut):
     """Every read and every report is what was expected, and the pins were never misused."""
-    job_path = Path(os.environ["TWINCELL_JOB"])
-    job = json.loads(job_path.read_text())
-    vectors = np.load(job_path.parent / "vectors.npz")
-    options, top = job["options"], ports.read(job["build"])
+    job = Job()
+    options, vectors, top = job.options, job.vectors, job.ports()
     idle, stall = options["pauses"]
-    random = [Random(f"{job['seed']} {each}") for each in ("reads", "programs", "sink")]
+    random = [Random(f"{job.seed} {each}") for each in ("reads", "programs", "sink")]
     reads = StreamSource(dut, dut.clk, top.stream("i"), random[0], idle)
     programs = StreamSource(dut, dut.clk, top.stream("i_program"), random[1], idle)
     sink = StreamSink(dut, dut.clk, top.stream("o"), random[2], stall)
@@ -41,10 +33,7 @@ async def commands(dut):
         dut, dut.clk, top.stream("o"), lambda *beat: results.append(beat), breaches.append
     )
     dut.timing.value, dut.retries.value, dut.line.value = options["timing"], options["retries"], 0
-    dut.rst.value = 1
-    Clock(dut.clk, PERIOD_NS, "ns").start()
-    await ClockCycles(dut.clk, 3, RisingEdge)
-    dut.rst.value = 0
+    await power_on(dut.clk, dut.rst)
     reports: list[int] = []
     for task in (sink.run(), watch.run(), _reports(dut, reports)):
         cocotb.start_soon(task)
@@ -55,8 +44,7 @@ async def commands(dut):
     assert results == [(int(each), 0) for each in vectors["results"]]
     assert reports == vectors["reports"].tolist()
     assert int(dut.macro.macro.violations.value) == 0
-    counts = {"results": len(results), "reports": len(reports)}
-    (job_path.parent / "verdict.json").write_text(json.dumps(counts))
+    job.record(results=len(results), reports=len(reports))
 
 
 async def _reports(dut, reports: list[int]) -> None:

@@ -10,21 +10,15 @@ the chances ``idle`` and ``stall`` of each cycle, and ``reset``: the cycle in wh
 or none, for one that ends when all has left.
 """
 
-import json
-import os
 from collections import deque
 from collections.abc import Iterable
-from pathlib import Path
 from random import Random
 
 import cocotb
-import numpy as np
-from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import RisingEdge
 
-from .. import ports
+from .job import Job, power_on
 
-PERIOD_NS = 10
 PATIENCE = 20_000  # cycles in which an episode ends
 DRAIN = 64  # cycles in which surplus beats are looked for
 
@@ -82,16 +76,10 @@ class Pins:
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 async def episodes(dut):
     """Every episode that no reset ends gives as many beats as were asked for."""
-    path = Path(os.environ["TWINCELL_JOB"])
-    job = json.loads(path.read_text())
-    options, pins = job["options"], Pins(dut, Random(job["seed"]))
-    beats = (
-        ports.read(job["build"]).stream("i").integers(np.load(path.parent / "vectors.npz")["beats"])
-    )
-    Clock(dut.clk, PERIOD_NS, "ns").start()
-    dut.rst.value = 1
-    await ClockCycles(dut.clk, 3, RisingEdge)
-    dut.rst.value = 0
+    job = Job()
+    options, pins = job.options, Pins(dut, Random(job.seed))
+    beats = job.ports().stream("i").integers(job.vectors["beats"])
+    await power_on(dut.clk, dut.rst)
     record = []
     for episode in options["episodes"]:
         await pins.play("load", episode["lines"], 0, {"idle": 0.3, "stall": 0})
@@ -104,4 +92,4 @@ async def episodes(dut):
             dut.rst.value = 1
             await RisingEdge(dut.clk)
             dut.rst.value = 0
-    (path.parent / "verdict.json").write_text(json.dumps({"beats": record}))
+    job.record(beats=record)
