@@ -28,7 +28,7 @@ class Edge:
     """A wrapped top with agents on all its buses, in reset until :meth:`start`."""
 
     def __init__(self, dut):
-        self.job = Job()
+        self.job, self.dut = Job(), dut
         logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.ERROR)  # agents log every frame
         self.options, self.vectors = self.job.options, self.job.vectors
         self.random = Random(self.job.seed)

@@ -84,6 +84,20 @@ def test_random_traffic_with_pauses_everywhere(build, tmp_path, bus, simulator):
     assert counted["accesses"] == 1000 and counted["refused"] > 100
 
 
+@pytest.mark.parametrize("bus", BUSES)
+def test_counters_of_cycles_are_exact_and_pass_32_bits(build, tmp_path, bus):
+    network = build(bus)
+    counted = edges.play(
+        network.directory,
+        "edge_cycles",
+        {"packets": network.codec.encode(support.images(network.graph, 20, seed=4))},
+        tmp_path,
+        simulator=SIMULATOR[bus],
+        options={"pause": 0.5},
+    )
+    assert 100 < counted["busy"] < counted["cycles"]
+
+
 @needs_icarus
 def test_digits_have_the_scores_of_the_reference(tmp_path):
     """The network of the zoo, several beats of scores an image."""
