@@ -5,15 +5,19 @@ import itertools
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.sim import Simulator
 
 from tests.support.macro import program, read, simulate
 from tests.support.simulate import PAUSES, play
 from twincell.hw.arrays.macro import MacroArray
-from twincell.hw.arrays.macro_socket import Socket
+from twincell.hw.arrays.macro_model import MacroModel
+from twincell.hw.arrays.macro_socket import INPUTS, Socket, in_socket
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.hw.arrays.updates import PulseTrains
 
 SHAPES = [(1, 1, 2), (5, 9, 5), (3, 33, 8)]
+QUICK = Timing(form=5, set=3, reset=2, weak=2, settle=1)
 
 
 def _word(values, width: int) -> int:
@@ -86,26 +90,40 @@ def _at_the_pins(trace) -> list[tuple[int, int, int, int]]:
     return found
 
 
+def _quick(rows: int, columns: int) -> MacroArray:
+    """An array that learns, with four bits a count."""
+    zeros = np.zeros((rows, columns), dtype=np.uint8)
+    return MacroArray(zeros, timing=QUICK, update_bits=4, macro=Socket)
+
+
+async def _update(ctx, array: MacroArray, row: int, counts: list[int]) -> None:
+    ctx.set(array.i_update.payload, {"row": row, "counts": counts})
+    ctx.set(array.i_update.valid, 1)
+    await ctx.tick().until(array.i_update.ready)
+    ctx.set(array.i_update.valid, 0)
+
+
+async def _record(ctx, array: MacroArray, row: int):
+    """Of a word line whose contents are whole."""
+    ctx.set(array.line, row)
+    await ctx.tick().repeat(2)
+    state = ctx.get(array.line_state)
+    assert state.formed and not state.incomplete
+    return state
+
+
 def test_an_array_pulses_between_reads_and_programmings():
     """Updates, reads and programmings in random order, with limits that change."""
-    rows, columns, bits = 4, 6, 4
+    rows, columns = 4, 6
     rng = np.random.default_rng(2)
-    array = MacroArray(
-        np.zeros((rows, columns), dtype=np.uint8),
-        timing=Timing(form=5, set=3, reset=2, weak=2, settle=1),
-        update_bits=bits,
-        macro=Socket,
-    )
+    array = _quick(rows, columns)
     held, wanted, trace = [0] * rows, [], []
     wear, programmings = [0] * rows, [0] * rows
 
     async def update(ctx, row: int, line) -> None:
         limit = int(rng.integers(0, 8))
         ctx.set(array.update_limit, limit)
-        ctx.set(array.i_update.payload, {"row": row, "counts": line.tolist()})
-        ctx.set(array.i_update.valid, 1)
-        await ctx.tick().until(array.i_update.ready)
-        ctx.set(array.i_update.valid, 0)
+        await _update(ctx, array, row, line.tolist())
         pulses = _pulses([row], [line], limit)
         wanted.extend((*each, 2) for each in pulses)
         wear[row] += len(pulses)
@@ -128,11 +146,8 @@ def test_an_array_pulses_between_reads_and_programmings():
                 assert found == held[row] | everything << columns
         await ctx.tick().until(~array.updating)
         for row in range(rows):
-            ctx.set(array.line, row)
-            await ctx.tick().repeat(2)
-            state = ctx.get(array.line_state)
+            state = await _record(ctx, array, row)
             assert (state.weak, state.programmings) == (wear[row], programmings[row])
-            assert not state.incomplete
 
     simulate(array, bench, trace=trace)
     assert _at_the_pins(trace) == wanted
@@ -171,3 +186,62 @@ def test_weak_pulses_wait_for_a_programming_and_reads_for_both():
 
     simulate(array, bench)
     assert order == ["program", "weak", "weak", "weak", "read"]
+
+
+def test_records_of_a_word_line_stop_at_their_greatest_number():
+    array = _quick(2, 3)
+    array.control.records.fresh |= {"programmings": 0xFFFE, "weak": 0xFFFF_FFFD}
+    seen = []
+
+    async def bench(ctx):
+        for sign in (1, 2, 7):
+            assert (await program(ctx, array, 1, sign)).failed == 0
+            await _update(ctx, array, 1, [2, 0, -1])
+            await ctx.tick().until(~array.updating)
+            for row in (0, 1):
+                state = await _record(ctx, array, row)
+                seen.append((state.programmings, state.weak))
+
+    simulate(array, bench)
+    assert seen[::2] == [(0xFFFE, 0xFFFF_FFFD)] * 3
+    assert seen[1::2] == [(0xFFFF, 0xFFFF_FFFF)] * 3
+
+
+def test_a_reset_ends_weak_pulses_and_none_goes_uncounted():
+    """A reset in every cycle of a train of three."""
+    states = {_reset_at(moment) for moment in range(1, 31)}
+    assert states == {"IDLE", "LOOK_UP", "SELECT", "RAISE", "PULSE", "LOWER", "RELEASE"}
+
+
+def _reset_at(moment: int) -> str:
+    """The controller's state in the cycle before the reset."""
+    array, rst = _quick(2, 3), Signal()
+    model, trace, seen = MacroModel(array), [], []
+
+    async def bench(ctx):
+        await _update(ctx, array, 1, [3, 0, -2])
+        await ctx.tick().repeat(moment)
+        seen.append(array.control.states[ctx.get(array.control.state)])
+        ctx.set(rst, 1)
+        await ctx.tick()
+        ctx.set(rst, 0)
+        assert not ctx.get(array.updating)
+        assert not any(ctx.get(getattr(array.control.pins, name)) for name in INPUTS)
+        levels = [step["pulse"] for step in trace]
+        given = sum(after > before for before, after in itertools.pairwise(levels))
+        assert given <= (await _record(ctx, array, 1)).weak <= given + 1
+        # Nothing of the train is left, and the next one is whole.
+        await _update(ctx, array, 0, [-1, 2, 0])
+        await ctx.tick().until(~array.updating)
+        assert (await _record(ctx, array, 0)).weak == 2
+
+    m = Module()
+    m.submodules.array = ResetInserter(rst)(array)
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(in_socket(model, trace), background=True)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert model.violations == []
+    assert _at_the_pins(trace)[-2:] == [(0, 0b001, 0b010, 2), (0, 0, 0b010, 2)]
+    return seen[0]
