@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 
-from .files import replacing
+from .files import clear_partial, replacing
 
 _FORMAT = 1
-_MAX_BYTES = 4 << 30
 
 
 class CheckpointError(Exception):
@@ -26,16 +25,16 @@ def save_checkpoint(path: Path, run: dict[str, str], state: dict[str, Any]) -> N
 
 
 def load_checkpoint(path: Path, run: dict[str, str]) -> dict[str, Any] | None:
-    """The state in ``path``, or ``None`` when there is no such file.
+    """The state in ``path``, or ``None`` when there is no such file. What writers of it that were
+    killed have left is removed.
 
     Raises :class:`CheckpointError` when it is unreadable or belongs to another run than ``run``.
     """
+    clear_partial(path)
     if not path.exists():
         return None
     remedy = "Delete it, or train in another directory"
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ValueError(f"it is larger than {_MAX_BYTES} bytes")
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict) or content.get("format") != _FORMAT:
             raise ValueError(f"it has no format {_FORMAT}")

@@ -2,6 +2,7 @@
 """Files that are whole or not there."""
 
 import errno
+import glob
 import os
 import tempfile
 from collections.abc import Iterator
@@ -48,6 +49,14 @@ def replacing(path: str | Path) -> Iterator[BinaryIO]:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+
+
+def clear_partial(path: str | Path) -> None:
+    """Removes what :func:`replacing` left of ``path`` where its process was killed. Nobody may be
+    writing it."""
+    path = Path(path)
+    for partial in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        partial.unlink(missing_ok=True)
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ from ..hw.arrays.macro import MacroArray
 from ..hw.arrays.macro_members import line_layout
 from ..hw.arrays.macro_timing import Timing
 from ..hw.arrays.pins import PlayedMacro
+from ..hw.arrays.updates import PulseTrains
 from ..hw.verilog import emit
 from .bench_run import run_bench
 from .jobs import Simulator
@@ -66,16 +67,20 @@ def learn(
     idle : probability that the sources pause before a beat
     work : directory for the run's files; by default one that is removed
 
-    Raises ``ValueError`` for counts that are not whole or do not fit ``bits``, for a device that
-    is no preset and for a state that is not of it, and what :func:`~.bench_run.run_bench` raises.
+    Raises ``ValueError`` for counts that are not whole or do not fit ``bits``, for a limit that
+    does not, for a device that is no preset and for a state that is not of it, and what
+    :func:`~.bench_run.run_bench` raises.
     """
     counts = _counts(updates, bits)
     _check_state(device, seed, state, counts.shape)
-    options = {"device": device, "shape": [*counts.shape], "seed": seed, "idle": idle}
+    most = PulseTrains(*counts.shape, bits, limit=limit).signature.members["limit"].init
+    timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
+    ports = {"timing": timing, "retries": 0, "line": 0, "update_limit": most}
+    options = {"device": device, "shape": counts.shape, "seed": seed, "idle": idle, "ports": ports}
     if work is not None:
-        return _through(work, counts, state, options, bits, limit, simulator)
+        return _through(work, counts, state, options, bits, simulator)
     with tempfile.TemporaryDirectory(prefix="twincell-") as scratch:
-        return _through(Path(scratch), counts, state, options, bits, limit, simulator)
+        return _through(Path(scratch), counts, state, options, bits, simulator)
 
 
 def _through(
@@ -84,7 +89,6 @@ def _through(
     state: "dict[str, Tensor]",
     options: dict,
     bits: int,
-    limit: int | None,
     simulator: Simulator,
 ) -> Learned:
     """The bench of a step, with its files in ``work``."""
@@ -105,10 +109,6 @@ def _through(
         "updates": top.stream("i_update").pack(row=np.arange(rows), counts=counts),
         "reads": i.from_integers([row | everything for row in range(rows)]),
     }
-    timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
-    ports = {"timing": timing, "retries": 0, "line": 0}
-    ports["update_limit"] = (1 << (bits - 1)) - 1 if limit is None else limit
-    options |= {"ports": ports}
     run_bench(build, "learning", vectors, work, simulator=simulator, options=options)
     with np.load(work / "observed.npz") as observed:
         agree = [beat & full for beat in o.integers(observed["beats"])]

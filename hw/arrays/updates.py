@@ -70,6 +70,7 @@ class PulseTrains(wiring.Component):
         counts : int (columns,)
         limit : of the pulses of a column
         """
+        counts = np.asarray(counts, dtype=np.int64)  # where -128 has an absolute value
         most = min(limit, int(np.abs(counts).max(initial=0)))
         return [(-counts > k, counts > k) for k in range(most)]
 

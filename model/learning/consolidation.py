@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What keeps the weights of earlier tasks: elastic weights, synaptic intelligence, nothing.
 
-A consolidation adds a penalty to the loss of later tasks. The binary layers' weights W are what it
-compares, so its gradient reaches the latent weights straight through; batch-norm is left out.
+A consolidation adds the gradient of a penalty to that of the loss of later tasks. The weights W of
+the binary layers are what it compares, so its gradient reaches the latent weights straight through;
+batch-norm is left out.
 """
 
 import math
@@ -25,9 +26,8 @@ class Consolidation:
     def check(self, network: nn.Module) -> None:
         """Called before the first task; raises ``ValueError`` for a network that cannot have it."""
 
-    def penalty(self, network: nn.Module) -> Tensor | None:
-        """What is added to the loss, or ``None``."""
-        return None
+    def clear(self) -> None:
+        """Forgets all tasks."""
 
     def add_gradient(self, network: nn.Module) -> None:
         """Adds the penalty's gradient to those of the latent weights, which have one."""
@@ -72,28 +72,21 @@ class _Quadratic(Consolidation):
         self.strength = strength
         self.importance: list[Tensor] = []
         self.pull: list[Tensor] = []
-        self.constant: list[Tensor] = []
+
+    def check(self, network: nn.Module) -> None:
+        binary_layers(network)
+
+    def clear(self) -> None:
+        self.importance, self.pull = [], []
 
     def _anchor(self, importance: list[Tensor], weights: list[Tensor]) -> None:
         """Adds one task's importances around its weights."""
         if not self.importance:
             for kept in (self.importance, self.pull):
                 kept += [torch.zeros_like(each) for each in importance]
-            self.constant.append(torch.zeros(()))
         for index, (each, weight) in enumerate(zip(importance, weights, strict=True)):
             self.importance[index] += each
             self.pull[index] += each * weight
-            self.constant[0] += (each * weight**2).sum()
-
-    def penalty(self, network: nn.Module) -> Tensor | None:
-        if not self.importance:
-            return None
-        total = self.constant[0].clone()
-        layers = binary_layers(network)
-        for layer, importance, pull in zip(layers, self.importance, self.pull, strict=True):
-            weights = layer.weights()
-            total = total + (weights * (importance * weights - 2 * pull)).sum()
-        return self.scale * self.strength * total
 
     @torch.no_grad()
     def add_gradient(self, network: nn.Module) -> None:
@@ -107,11 +100,11 @@ class _Quadratic(Consolidation):
             layer.latent.grad.sub_(pull, alpha=force)
 
     def state_dict(self):
-        return {name: list(getattr(self, name)) for name in ("importance", "pull", "constant")}
+        return {"importance": list(self.importance), "pull": list(self.pull)}
 
     def load_state_dict(self, state):
         for name, values in state.items():
-            setattr(self, name, list(values))
+            setattr(self, name, [each.clone() for each in values])
 
 
 class ElasticWeights(_Quadratic):
@@ -140,7 +133,12 @@ class ElasticWeights(_Quadratic):
         self._tasks = 0
 
     def check(self, network: nn.Module) -> None:
+        super().check(network)
         _check_statistics(network)
+
+    def clear(self) -> None:
+        super().clear()
+        self._tasks = 0
 
     def end_task(self, network: nn.Module, images: Tensor, labels: Tensor) -> None:
         draws = torch.Generator().manual_seed(mix(self.seed, *b"fisher", self._tasks) >> 1)
@@ -259,6 +257,10 @@ class SynapticIntelligence(_Quadratic):
         self.start: list[Tensor] = []
         self.path: list[Tensor] = []
         self._before: list[tuple[Tensor, Tensor]] = []
+
+    def clear(self) -> None:
+        super().clear()
+        self.start, self.path = [], []
 
     def _weights(self, network: nn.Module) -> list[Tensor]:
         layers = binary_layers(network)

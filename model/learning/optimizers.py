@@ -103,7 +103,8 @@ class PulseAdam(_Adam):
         :func:`~.networks.give_memories`; devices that had theirs, in an earlier task, get no others
     lr : pulses per normalized step
     reprogram : when above 0, a synapse whose sign has just changed is SET, both devices, and gets
-        this many pulses towards its new sign. (The source has one, commented out.)
+        this many pulses towards its new sign. (The source has one, commented out.) Signs that
+        telegraph noise turns while these pulses are given stay as they are.
 
     Raises ``ValueError`` for a network without memories and device, for one whose memories are of
     another device, and for a start of devices that had none. Warns of a layer whose weights are all

@@ -13,10 +13,11 @@ from torch.optim import Optimizer
 from ..checkpoint import load_checkpoint, save_checkpoint
 from ..generators import mix
 from ..layers import ScoreHead
+from . import CHECKPOINT
 from .consolidation import Consolidation
+from .networks import seeded
 from .tasks import Task, digest
 
-CHECKPOINT = "learning.pt"
 _LEAST = {"epochs": 1, "batch": 2, "seed": 0, "halve_every": 0, "test_every": 1}
 _TEST_BATCH = 10_000  # of a test; without running statistics, batch-norm sees so many images
 
@@ -29,11 +30,12 @@ class Protocol:
     ----------
     epochs : passes over each task
     batch : images of a step; a last partial batch is left out
-    seed : of the order of the images
+    seed : of the order of the images, and of what the network draws itself, as dropout does
     fresh_optimizer : whether each task starts with a new optimizer (tasks) or not (streams)
     task_norm : whether each task is tested with the batch-norm it ended with (and with the offsets
         of a score head), else with the latest
-    halve_every : epochs of a task after which the rate of the weights is halved; 0 for never
+    halve_every : epochs of a task after which the rates are halved, of groups of the optimizer that
+        do not say ``scheduled: False``; 0 for never
     test_every : epochs of a task after which tasks are tested; its last one is always
     """
 
@@ -105,7 +107,7 @@ def learn(
 
     A later call with a network made in the same way continues from the checkpoint in
     ``directory``; on one machine, with one number of threads, a resumed run equals an uninterrupted
-    one bit for bit, devices included.
+    one bit for bit, devices included. The consolidation begins anew, whatever it was used for.
 
     Parameters
     ----------
@@ -127,6 +129,7 @@ def learn(
             raise ValueError(f"{each.name}: {count} images are fewer than a batch's {batch}")
     consolidation = consolidation or Consolidation()
     consolidation.check(network)
+    consolidation.clear()
     run = _Run(network, optimizer, tasks, protocol, consolidation)
     path = None if directory is None else Path(directory) / CHECKPOINT
     mark = run.identity(identity)
@@ -175,7 +178,8 @@ class _Run:
         if number == 0 and index and self.protocol.fresh_optimizer:
             self.optimizer = self.make(self.network)
         self._schedule(number)
-        loss = self._train(self.tasks[index], index, number)
+        with seeded(mix(self.protocol.seed, *b"network", index, number)):
+            loss = self._train(self.tasks[index], index, number)
         last = number + 1 == self.protocol.epochs
         if last:
             task = self.tasks[index]

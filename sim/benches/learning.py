@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The bench of a memory that learns: a learning memory of PyTorch stands at the macro's pins.
 
-Vectors: ``beats`` (N, bytes) go to stream ``i_update``, ``reads`` (N, bytes) then to ``i``.
+Vectors: ``updates`` (N, bytes) go to stream ``i_update``, ``reads`` (N, bytes) then to ``i``.
 Options: ``device``, a preset, with ``shape`` and ``seed`` of the memory, whose state ``before.pt``
-holds. Left behind are its state ``after.pt`` and what the reads gave, ``observed.npz``.
+holds; ``ports``, values of the top's inputs; ``idle``, the chance of a pause before a beat. Left
+behind are the memory's state ``after.pt`` and, in ``observed.npz``, what the reads gave and the
+record of each word line.
 """
 
 from random import Random
@@ -67,10 +69,10 @@ async def step(dut):
     programs = StreamSource(dut, dut.clk, top.stream("i_program"), random)
     reads = StreamSource(dut, dut.clk, top.stream("i"), random, idle)
     sink = StreamSink(dut, dut.clk, top.stream("o"), random)
-    seen: list[int] = []
+    seen: list[tuple[int, int]] = []
     breaches: list[str] = []
     results = StreamMonitor(
-        dut, dut.clk, top.stream("o"), lambda beat, unknown: seen.append(beat), breaches.append
+        dut, dut.clk, top.stream("o"), lambda *beat: seen.append(beat), breaches.append
     )
     for port, value in options["ports"].items():
         getattr(dut, port).value = value
@@ -88,8 +90,11 @@ async def step(dut):
     await reads.send(top.stream("i").integers(vectors["reads"]))
     await ClockCycles(dut.clk, 64, RisingEdge)
     assert not breaches, breaches
+    assert len(seen) == len(vectors["reads"]), f"{len(seen)} results of {len(vectors['reads'])}"
+    assert not any(unknown for _, unknown in seen), "results with unknown bits"
     torch.save(memory.state_dict(), work / "after.pt")
-    np.savez(work / "observed.npz", beats=top.stream("o").from_integers(seen), wear=wear)
+    beats = top.stream("o").from_integers([beat for beat, _ in seen])
+    np.savez(work / "observed.npz", beats=beats, wear=wear)
     job.record(reads=len(seen))
 
 

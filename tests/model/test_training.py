@@ -196,6 +196,8 @@ def test_an_interrupted_write_keeps_the_old_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "save", broken)
     with pytest.raises(KeyboardInterrupt):
         save_checkpoint(path, run, {"epoch": 2})
+    assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
+    (tmp_path / f".{CHECKPOINT}.killed").write_bytes(b"half")  # by nobody who could remove it
     assert load_checkpoint(path, run) == {"epoch": 1}
     assert [file.name for file in tmp_path.iterdir()] == [CHECKPOINT]
 

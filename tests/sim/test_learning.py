@@ -49,11 +49,25 @@ def test_a_device_at_the_pins_takes_the_pulses_of_an_update():
     assert grown[3] > grown[2] + 0.01
 
 
-def test_counts_that_do_not_fit_are_refused():
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="Icarus Verilog is not on PATH")
+def test_a_limit_cuts_counts():
+    memory = preset("weak-reset").device.memory((3, 12), 5)
+    before = _copy(memory)
+    counts = np.random.default_rng(1).integers(-15, 16, (3, 12))
+    cut = np.clip(counts, -4, 4)
+    memory.pulse(torch.from_numpy(cut))
+    learned = learn("weak-reset", 5, before, counts, limit=4, simulator="icarus")
+    _assert_equal(learned, memory, cut)
+
+
+def test_counts_and_limits_that_do_not_fit_are_refused():
     memory = preset("weak-reset").device.memory((1, 2), 7)
     said = r"^Updates are counts \(rows, columns\) from -7 to 7, not"
     with pytest.raises(ValueError, match=said):
         learn("weak-reset", 7, _copy(memory), np.array([[8, 0]]), bits=4)
+    for limit in (8, -1):
+        with pytest.raises(ValueError, match=rf"^An update has 0 to 7 pulses, not {limit}$"):
+            learn("weak-reset", 7, _copy(memory), np.array([[7, 0]]), bits=4, limit=limit)
     with pytest.raises(ValueError, match=r"^Updates are whole pulses, not fractions"):
         learn("weak-reset", 7, _copy(memory), np.array([[1.9, 0.0]]))
 

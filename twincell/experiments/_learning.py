@@ -22,6 +22,7 @@ import numpy as np
 from scipy import stats
 
 from ..model.files import write_bytes
+from ..model.learning import CHECKPOINT
 from ..networks import UsageError
 from ._networks import Difference, Measured
 from ._pool import finish
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95  # of intervals over three to ten trainings: those of 99 % are twice as wide
 FRACTION, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # where such a number lies
-CHECKPOINT_EVERY = 5  # epochs: that of 3,000 neurons with their devices has 220 MB
+CHECKPOINT_EVERY = 5  # epochs: that of 1,024 neurons with their devices has 220 MB
 RESULT = "result.json"
 NETWORK = "network.safetensors"
 STUDENT = (
@@ -101,7 +102,6 @@ class Training:
         """Trains; ``progress`` is called after each epoch. Raises ``UsageError`` for a checkpoint
         of another recipe."""
         from ..model.checkpoint import CheckpointError
-        from ..model.learning.protocol import CHECKPOINT
 
         experiment = import_module(self.module)
         try:
@@ -110,7 +110,11 @@ class Training:
             raise UsageError(str(error)) from None
         kept = {"recipe": self.recipe, "found": found}
         write_bytes(self.result, (json.dumps(kept) + "\n").encode())
-        (self.folder / CHECKPOINT).unlink(missing_ok=True)  # up to hundreds of megabytes
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Removes the checkpoint, of up to hundreds of megabytes, of a training that is over."""
+        (self.folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 Results = dict[str, list[dict]]
@@ -172,6 +176,7 @@ def train_all(
         finish(trainings, here=job.quick, advance=advance)
         found: Results = {case: [] for case in cases}
         for each in trainings:
+            each.tidy()  # which one that was killed behind its result has not done
             found[each.case].append(each.found())
     return found
 
@@ -212,7 +217,8 @@ def measured(
 
     Parameters
     ----------
-    step : between values that are possible; those at a limit count as half a step from it
+    step : between values that are possible; those at a limit count as half a step from it, and
+        when all are at one, the interval reaches a step from it
     every : whether a claim is about each training as well as about the mean
     """
     least, most = within
@@ -220,6 +226,8 @@ def measured(
     scaled = np.clip(2 * (np.asarray(values) - least) / (most - least) - 1, -end, end)
     each = np.arctanh(scaled)
     found = np.tanh([float(np.mean(each)), *mean_interval(each.tolist())])
+    if np.all(np.abs(scaled) == end) and np.ptp(scaled) == 0:
+        found[1:] = sorted(np.sign(scaled[0]) * np.array([1, 2 * end - 1]))
     mean, low, high = (least + (found + 1) / 2 * (most - least)).tolist()
     return Measured(mean, (low, high), tuple(map(float, values)) if every else (), len(values))
 

@@ -240,12 +240,15 @@ class Fitted(LearningDevice):
         """Reads and fits a file of pulse trains.
 
         Raises :class:`MeasurementError`, also when no device rises with pulses (Fisher's combined
-        test of one line for each device at LEVEL), ``OSError``. Warns of devices whose noise is
-        more than a factor of e: a row of them may be wrong.
+        test of one line for each device at LEVEL) and when the median of their laws begins outside
+        STARTS, ``OSError``. Warns of devices whose noise is more than a factor of e: a row of them
+        may be wrong; and of such that were measured from a pulse on which is further from 0 than
+        from the last one.
         """
         trains = read(path)
         _check_rise(path, trains)
         devices = tuple(fit(train) for train in trains)
+        _check_starts(path, trains, devices)
         if wild := [t.device for t, law in zip(trains, devices, strict=True) if law.noise > 1]:
             warnings.warn(
                 f"{path}: the noise of {len(wild)} of {len(trains)} devices is more than a factor "
@@ -270,6 +273,27 @@ def _check_rise(path: str | Path, trains: tuple[PulseTrain, ...]) -> None:
         raise MeasurementError(
             f"{path}: none of its {len(trains)} devices rises with pulses (at a level of "
             f"{LEVEL:.0%}); learning needs resistances that grow"
+        )
+
+
+def _check_starts(
+    path: str | Path, trains: tuple[PulseTrain, ...], devices: tuple[TwoSlopes, ...]
+) -> None:
+    """Memories begin at pulse 0, where the law of a train that begins later is extrapolated."""
+    first = np.median([train.pulses[0] for train in trains])
+    start = math.exp(np.median([law.start for law in devices]))
+    if not STARTS[0] <= start <= STARTS[1]:
+        raise MeasurementError(
+            f"{path}: extrapolated from pulse {first:g}, the median of the first ones, to pulse 0 "
+            f"the median resistance is {start:g} ohm, outside {STARTS[0]:g} to {STARTS[1]:g}; "
+            "count pulses from the SET on, and measure from there"
+        )
+    if late := [train.device for train in trains if train.pulses[0] > np.ptp(train.pulses)]:
+        warnings.warn(
+            f"{path}: {len(late)} of {len(trains)} devices were measured late, the first is "
+            f"{late[0]!r}: between pulse 0, where memories begin, and the first one measured their "
+            "law is extrapolated",
+            stacklevel=3,
         )
 
 

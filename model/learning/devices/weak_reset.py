@@ -193,10 +193,12 @@ class WeakResetMemory(Memory):
         self.age[chosen] = 0
         if self.device.telegraph:
             self.high[chosen] = False
+            self.telegraph[chosen] = 0
         if self.device.pink:
             self.history[chosen] = 0
             self.pink[chosen] = 0
         if self.device.set_redraws and self.device.initial_spread:
             shape = (int(chosen.sum()),)
             self.initial_ohm[chosen] = self.device.initial_ohm.draw(shape, self.streams["sets"])
-        self._evaluate()
+        fresh = self.initial_ohm[chosen].double().log() + self.initial_shift[chosen]
+        self.ln_ohm[chosen] = fresh

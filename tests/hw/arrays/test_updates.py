@@ -66,6 +66,11 @@ def test_trains_equal_their_model(rows, columns, bits, pauses):
             assert cycles[-1] == int((sizes + 1).sum()) - 1
 
 
+def test_the_most_negative_count_of_a_type_is_cut_too():
+    ((bl, blb),) = PulseTrains.model(np.array([-128, 0], dtype=np.int8), 1)
+    assert bl.tolist() == [True, False] and not blb.any()
+
+
 @pytest.mark.parametrize(
     ("bits", "limit", "message"),
     [

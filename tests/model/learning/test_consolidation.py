@@ -96,7 +96,6 @@ def _flip(network, seed):
 def test_elastic_weights_pull_back_to_each_past_task(network):
     images, labels = _data()
     elastic = ElasticWeights(30.0, 1000)
-    assert elastic.penalty(network) is None
     elastic.add_gradient(network)
     assert all(latent.grad is None for latent in _latents(network))
     past = []
@@ -106,22 +105,18 @@ def test_elastic_weights_pull_back_to_each_past_task(network):
         weights = [layer.stored() for layer in binary_layers(network)]
         past.append((fisher_information(network, images, labels), weights))
     _flip(network, 9)
-    penalty = elastic.penalty(network)
-    expected = sum(
-        15.0 * (fisher * (layer.stored() - anchor) ** 2).sum()
+    penalty = sum(
+        15.0 * (fisher * (layer.weights() - anchor) ** 2).sum()
         for fishers, anchors in past
         for fisher, anchor, layer in zip(fishers, anchors, binary_layers(network), strict=True)
     )
-    assert expected > 0
-    assert penalty.item() == pytest.approx(expected.item(), rel=1e-4)
     gradients = torch.autograd.grad(penalty, _latents(network))
-    for index, (found, layer) in enumerate(zip(gradients, binary_layers(network), strict=True)):
-        expected = sum(30.0 * f[index] * (layer.stored() - a[index]) for f, a in past)
-        assert torch.allclose(found, expected, rtol=1e-3, atol=1e-6)
+    for layer in binary_layers(network):
         layer.latent.grad = torch.full_like(layer.latent, 0.5)
     elastic.add_gradient(network)
-    for found, layer in zip(gradients, binary_layers(network), strict=True):
-        assert torch.allclose(layer.latent.grad, found + 0.5, rtol=1e-4, atol=1e-5)
+    for gradient, latent in zip(gradients, _latents(network), strict=True):
+        assert gradient.abs().max() > 0
+        assert torch.allclose(latent.grad, gradient + 0.5, rtol=1e-3, atol=1e-5)
 
 
 def test_random_consolidation_shuffles_the_importances(network):
@@ -167,11 +162,16 @@ def test_synaptic_intelligence_sums_along_the_path(network, binary):
     for found, total, one, other in zip(method.importance, path, start, end, strict=True):
         expected = total.clamp(min=0) / ((other - one) ** 2 + 0.1)
         assert torch.allclose(found, expected, rtol=1e-5, atol=1e-7) and found.max() > 0
-    assert method.penalty(network).item() == pytest.approx(0, abs=1e-3)
+    flipped = _latents(network)[0]
+    place = divmod(int(method.importance[0].argmax()), flipped.shape[1])
     with torch.no_grad():
-        _latents(network)[0][0, 0] *= -1
-    expected = 2.0 * 4 * method.importance[0][0, 0].item()
-    assert method.penalty(network).item() == pytest.approx(expected, abs=2e-3)
+        flipped[place] *= -1
+    for latent in _latents(network):
+        latent.grad = torch.zeros_like(latent)
+    method.add_gradient(network)
+    expected = torch.zeros_like(flipped)
+    expected[place] = 2.0 * 2 * 2 * method.importance[0][place] * flipped.detach()[place].sign()
+    assert torch.allclose(flipped.grad, expected, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("make", [Consolidation, ElasticWeights, lambda: SynapticIntelligence(1.0)])
@@ -187,8 +187,8 @@ def test_states_come_back(network, make):
     one.before_step(network)
     one.after_step(network)
     other.load_state_dict(one.state_dict())
-    for each in (one, other):
-        each.end_task(network, *_data())
+    one.end_task(network, *_data())  # which leaves the other alone
+    other.end_task(network, *_data())
     assert one.state_dict().keys() == other.state_dict().keys()
     for name, values in one.state_dict().items():
         pairs = zip(values, other.state_dict()[name], strict=True)

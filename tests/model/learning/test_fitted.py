@@ -245,6 +245,17 @@ def test_resistances_in_another_unit(tmp_path, start, message):
         read(path)
 
 
+def test_trains_that_begin_late(tmp_path):
+    """Memories begin at pulse 0, where nothing was measured."""
+    trains = [_train(BENT, np.array(GRID) + 3000, 0.01, seed) for seed in range(2)]
+    with pytest.warns(UserWarning, match=r"late.csv: 2 of 2 devices were measured late, the first"):
+        Fitted.from_csv(_write(tmp_path / "late.csv", trains))
+    again = [_train(TwoSlopes(1.85, 7e-4, 1e9, 0.0, 0.0), range(10_000, 12_001, 100), 0.01)]
+    said = r"from pulse 10000, .* to pulse 0 the median resistance is 6\.\d* ohm, outside 100 to"
+    with pytest.raises(MeasurementError, match=said):
+        Fitted.from_csv(_write(tmp_path / "again.csv", again))
+
+
 def test_spaces_after_commas_and_counts_as_floats(tmp_path):
     path = tmp_path / "trains.csv"
     counts = ("0", "1.0", "2e0", "10", "1e2", "1E+3")

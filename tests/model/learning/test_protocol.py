@@ -14,7 +14,7 @@ from twincell.model.layers import Pixels, mlp
 from twincell.model.learning import protocol as protocol_module
 from twincell.model.learning.consolidation import ElasticWeights, SynapticIntelligence
 from twincell.model.learning.devices.weak_reset import WeakReset
-from twincell.model.learning.networks import give_memories, memories, normed_mlp
+from twincell.model.learning.networks import give_memories, memories, normed_mlp, real_mlp
 from twincell.model.learning.optimizers import PulseAdam, metaplastic
 from twincell.model.learning.protocol import Epoch, History, Protocol, accuracy, learn
 from twincell.model.learning.tasks import by_classes, permuted, stream, task
@@ -34,6 +34,12 @@ def _network(seed: int = 3) -> nn.Sequential:
     return normed_mlp((16, 24, 4), Pixels(4), seed)
 
 
+def _dropping() -> nn.Sequential:
+    """It draws numbers of its own."""
+    first, *others = _network()
+    return nn.Sequential(first, nn.Dropout(0.3), *others)
+
+
 def _pulses(network):
     return PulseAdam(network, WeakReset(), 5, lr=6.0)
 
@@ -47,12 +53,13 @@ RUNS = {
     "metaplastic stream": (_meta, Protocol(3, 25, fresh_optimizer=False, task_norm=False), None),
     "elastic": (_meta, Protocol(3, 25), lambda: ElasticWeights(50.0, 40, shuffled=True)),
     "intelligence": (_meta, Protocol(3, 25), lambda: SynapticIntelligence(0.1)),
+    "dropout": (_meta, Protocol(3, 25), None),
 }
 
 
 def _run(name, data, directory=None, progress=None):
     optimizer, protocol, consolidation = RUNS[name]
-    network = _network()
+    network = _dropping() if name == "dropout" else _network()
     history = learn(
         network, optimizer, permuted(data, 2, 1), protocol, directory=directory,
         consolidation=consolidation and consolidation(), progress=progress,
@@ -150,10 +157,28 @@ def test_an_interrupted_run_goes_on_with_the_consolidation_it_had(bars, tmp_path
 
 
 def test_what_cannot_be_consolidated_is_refused_before_the_first_epoch(bars):
-    network = normed_mlp((16, 24, 4), Pixels(4), 3, running=False)
-    with pytest.raises(ValueError, match=r"^The Fisher information of single images needs running"):
-        learn(network, _meta, [task(bars)], Protocol(1, 25), consolidation=ElasticWeights(),
-              progress=lambda epoch: pytest.fail("an epoch was trained"))  # fmt: skip
+    still = normed_mlp((16, 24, 4), Pixels(4), 3, running=False)
+    real = real_mlp((16, 24, 4), Pixels(4), 3)
+    for network, consolidation, message in (
+        (still, ElasticWeights(), "The Fisher information of single images needs running"),
+        (real, ElasticWeights(), "The network has no binary layers"),
+        (real, SynapticIntelligence(1), "The network has no binary layers"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            learn(network, _meta, [task(bars)], Protocol(1, 25), consolidation=consolidation,
+                  progress=lambda epoch: pytest.fail("an epoch was trained"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: ElasticWeights(50.0, 40), lambda: SynapticIntelligence(1)]
+)
+def test_a_consolidation_begins_anew_with_each_run(bars, make):
+    used, found = make(), []
+    for consolidation in (used, used, make()):
+        network = _network()
+        learn(network, _meta, permuted(bars, 2, 1), Protocol(2, 25), consolidation=consolidation)
+        found.append(torch.cat([each.flatten() for each in network.parameters()]))
+    assert torch.equal(found[0], found[1]) and torch.equal(found[1], found[2])
 
 
 def test_devices_keep_their_start_in_the_next_task(bars):
