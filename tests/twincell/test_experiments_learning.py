@@ -20,6 +20,8 @@ from twincell.experiments import (
     _registry,
     _report,
     importance,
+    mnist_fashion,
+    permuted_mnist,
     stream,
     weak_reset,
     weak_reset_cifar10,
@@ -53,6 +55,7 @@ from twincell.experiments._learning import (
 from twincell.experiments._networks import spread
 from twincell.experiments._pool import _uninterrupted
 from twincell.experiments._report import Job
+from twincell.model.learning import CHECKPOINT
 from twincell.model.learning.devices.fitted import Fitted
 from twincell.model.learning.devices.ideal import Ideal
 from twincell.model.learning.devices.weak_reset import WeakReset
@@ -100,6 +103,12 @@ def test_numbers_at_a_limit_count_as_half_a_step_from_it():
     assert wide[0] < at.interval[0] and wide[1] > at.interval[1]
 
 
+def test_numbers_that_are_all_at_a_limit_are_known_to_a_step():
+    found = measured([1.0, 1.0, 1.0], CORRELATION, step=0.1)
+    assert found.interval == pytest.approx((0.9, 1.0)) and found.above(0.95) == "undecided"
+    assert measured([0.0, 0.0], FRACTION, step=0.01).interval == pytest.approx((0.0, 0.01))
+
+
 def test_claims_of_means_and_of_every_training():
     values = [0.56, 0.58, 0.49, 0.55, 0.57, 0.55]
     low, high = measured(values, FRACTION).interval
@@ -136,8 +145,11 @@ def test_trainings_go_on_where_they_were_left(tmp_path, quick):
     ran = {path.parent.name: path.read_text() for path in root.glob("*/ran")}
     assert set(ran) == {"a-1", "a-2", "b-1", "b-2"} and len(ran["b-1"]) == 2
     assert not quick or ran["a-1"] == "x"  # processes are ended by a failure
+    left = root / "a-1" / CHECKPOINT  # by one that was killed behind its result
+    left.touch()
     assert train_all(job, MODULE, ["a"], 1, 3, "x") == {"a": [{"case": "a", "seed": 1}]}
     assert (root / "a-1" / RESULT).is_file() and (root / "a-1" / "ran").read_text() == ran["a-1"]
+    assert not left.exists()
 
 
 _KILLED = """
@@ -396,6 +408,66 @@ def test_devices_are_trained_at_the_rate_of_what_they_are_compared_with():
                        *(f"{ONLY}-{name}" for name in NAMED), LINEAR) == DEVICES  # fmt: skip
     without = tuple(f"{WITHOUT}-{name}" for name in GROUPS)
     assert weak_reset_cifar10.FULL.devices(WeakReset()) == (FULL_MODEL, IDEAL, *without)
+
+
+def _runs(of, *values):
+    """Trainings of two seeds which found these values, in thousandths."""
+    return [of([value / 1000 + seed * 1e-4 for value in values]) for seed in (0, 1)]
+
+
+def _said(findings):
+    return [(round(1000 * each.ours, 1), each.verdict) for each in findings]
+
+
+def test_the_published_claim_is_held_against_every_group():
+    accuracies = dict.fromkeys(DEVICES, 900) | {IDEAL: 990, f"{WITHOUT}-device-to-device": 950}
+    accuracies |= {f"{WITHOUT}-cycle-to-cycle": 960, f"{WITHOUT}-rounding": 850}
+    found = {row: _runs(lambda each: {"accuracy": each[0]}, at) for row, at in accuracies.items()}
+    said = weak_reset._findings(found, weak_reset.TED)
+    assert _said(said[:4]) == [(-10, "fails"), (50, "holds"), (100, "holds"), (90, "")]
+    others = [each.quantity.partition(" over removing ")[2] for each in said[:3]]
+    assert others == list(GROUPS[1:])
+
+
+def test_which_way_permuted_tasks_point():
+    """The mean of the tasks, and the last of them."""
+    at = {
+        "m0": (500, 970), "m0.5": (600, 960), "m1": (700, 950), "m1.35": (750, 940),
+        "m7.2": (740, 800), "elastic": (752, 900), "shuffled": (550, 900), "real0": (600, 970),
+        "real1.35": (605, 970), "real7.2": (590, 970),
+    }  # fmt: skip
+    found = {
+        f"{case}-1024": _runs(lambda row: {"matrix": [row]}, *[2 * mean - last, last])
+        for case, (mean, last) in at.items()
+    }
+    said = permuted_mnist._findings(found, permuted_mnist.FULL, 1.35)
+    assert _said(said) == [
+        (250, "holds"), (170, "holds"), (5, "holds"), (-10, "holds"), (2, "holds"), (200, "holds"),
+    ]  # fmt: skip
+    assert "means over seeds fall with every m" in said[1].note
+    found["m7.2-1024"] = found["m0-1024"]
+    said = permuted_mnist._findings(found, permuted_mnist.FULL, 7.2)
+    assert _said(said)[:2] == [(0, "fails"), (0, "fails")]
+    assert "the best and the greatest that was tried" in said[0].quantity
+    assert "means over seeds do not fall with every m" in said[1].note
+
+
+def test_which_way_two_sets_and_streams_point():
+    def matrix(row):
+        return {"matrix": [[1.0], row], "export": {"images": 10_000}}
+
+    order = mnist_fashion.ORDERS[0]
+    kinds = {"plain": (150, 880), "meta": (800, 870), "m3.75": (980, 820)}
+    found = {f"{order}-{kind}": _runs(matrix, *at) for kind, at in kinds.items()}
+    said = _said(mnist_fashion._findings(order, found, mnist_fashion.FULL))
+    assert [said[k] for k in (0, 1, 4, 5)] == [(650, "holds"), (10, ""), (830, "holds"), (60, "")]
+    aims = [verdict for _, verdict in said[2:4] + said[6:8]]
+    assert aims == ["fails", "holds", "holds", "fails"]
+
+    cases = {"m0": 850, "m2.5": 870, stream.WHOLE: 875}
+    found = {case: _runs(lambda at: {"accuracies": at}, at) for case, at in cases.items()}
+    said = _said(stream._findings(found, stream.FULL))
+    assert said == [(20, "holds"), (5, "holds"), (800, "")]
 
 
 def test_each_imperfection_is_in_one_group():

@@ -223,7 +223,7 @@ _TEXT = (
     "protects less after fewer steps; the other strength is larger by as much as the steps are "
     "fewer. Each set is tested with the batch-norm and output offsets that it ended with; binary "
     "weights are shared.",
-    "Both kinds start from the same weights and see the same mini-batches, so differences are "
-    f"paired. {STUDENT} After the second set the network is exported, and its integer scores are "
-    "compared with PyTorch's.",
+    "All networks of one order and seed start from the same weights and see the same mini-batches, "
+    f"so differences are paired. {STUDENT} After the second set the network is exported, and its "
+    "integer scores are compared with PyTorch's.",
 )
