@@ -73,7 +73,8 @@ def learn(
     """
     counts = _counts(updates, bits)
     _check_state(device, seed, state, counts.shape)
-    most = PulseTrains(*counts.shape, bits, limit=limit).signature.members["limit"].init
+    rows, columns = counts.shape
+    most = PulseTrains(rows, columns, bits, limit=limit).signature.members["limit"].init
     timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
     ports = {"timing": timing, "retries": 0, "line": 0, "update_limit": most}
     options = {"device": device, "shape": counts.shape, "seed": seed, "idle": idle, "ports": ports}
