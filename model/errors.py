@@ -125,7 +125,16 @@ class ErrorMap:
         return cls(layers, {node: (w.sign.shape, w.ternary) for node, w in found.items()})
 
     def __or__(self, later: "ErrorMap") -> "ErrorMap":
-        """These errors and ``later``'s, whose states and read errors win where both have some."""
+        """These errors and ``later``'s, whose states and read errors win where both have some.
+
+        Raises ``ValueError`` for errors of different networks, where both say of which they are.
+        """
+        for node in sorted(self.shapes.keys() & later.shapes.keys()):
+            if (one := self.shapes[node]) != (other := later.shapes[node]):
+                raise ValueError(
+                    f"Errors of node {node} with {_weights(one)} do not go with errors of "
+                    f"{_weights(other)}"
+                )
         layers = dict(self.layers)
         for node, errors in later.layers.items():
             merged = layers[node].merged(errors) if node in layers else errors
@@ -139,15 +148,18 @@ class ErrorMap:
         found = {node: (w.sign.shape, w.ternary) for node, w in _weighted(graph)}
         for node in sorted({*self.layers, *self.shapes}):
             if node not in found or self.shapes.get(node, found[node]) != found[node]:
-                have = "no weights" if node not in found else f"weights {found[node][0]}"
+                said = _weights(self.shapes[node]) if node in self.shapes else "weights"
+                have = _weights(found[node]) if node in found else "no weights"
                 raise ValueError(
-                    f"The errors are of node {node} with {self.shapes.get(node, ('no',))[0]}, "
-                    f"but {graph.name} has {have} there"
+                    f"The errors are of node {node} with {said}, but {graph.name} has {have} there"
                 )
         for node, layer in self.layers.items():
             size = math.prod(found[node][0])
             if len(layer.synapses) and not 0 <= layer.synapses[0] <= layer.synapses[-1] < size:
                 raise ValueError(f"Errors of node {node} leave its {size} synapses")
+            states = (-1, 0, 1) if found[node][1] else (-1, 1)
+            if not np.isin(layer.states, states).all():
+                raise ValueError(f"Errors of node {node} have other states than {states}")
 
     def sensed(self, graph: Graph) -> Graph:
         """The graph with its weights as they are sensed.
@@ -175,6 +187,10 @@ class ErrorMap:
     def transient(self) -> bool:
         """Whether any array has read errors."""
         return any(layer.rate > 0 for layer in self.layers.values())
+
+
+def _weights(shape: tuple[tuple[int, ...], bool]) -> str:
+    return f"{'ternary ' * shape[1]}weights {shape[0]}"
 
 
 def _weighted(graph: Graph) -> Iterator[tuple[int, Weights]]:

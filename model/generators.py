@@ -15,11 +15,12 @@ per error and not per bit.
   are compared with the entry's threshold and decide between the entry's own number and its alias
   (A. J. Walker, Electron. Lett. 10:127, 1974).
 * The errors of image ``i`` come from the ``i``-th stretch of 2^27 words of one sequence, so any
-  image can be started at without those before it, and no two images share a word.
+  image can be started at without those before it, and no two images share a word as long as an
+  image draws fewer.
 """
 
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numba import njit
@@ -120,7 +121,7 @@ def start_of_image(first: Registers, image: int) -> Registers:
     return registers[0], registers[1], registers[2]
 
 
-@cache
+@lru_cache(maxsize=256)  # ternary training asks for another rate in each step
 def gap_table(rate: float) -> np.ndarray:
     """Tables of the gaps between errors of probability ``rate``: uint32 (digits, 64), read-only.
 

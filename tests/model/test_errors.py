@@ -264,8 +264,18 @@ def test_errors_of_other_weights_are_refused():
     rng = np.random.default_rng(1)
     one, other = (mlp(rng, [20, width, 5], Binary()) for width in (10, 11))
     errors = ErrorMap.draw(one, 1, persistent=0.1)
-    with pytest.raises(ValueError, match=re.escape("errors are of node 1 with (10, 20), but")):
+    with pytest.raises(ValueError, match=r"errors are of node 1 with weights \(10, 20\), but"):
         errors.sensed(other)
+    said = "Errors of node 1 with weights (10, 20) do not go with errors of weights (11, 20)"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        _ = errors | ErrorMap.draw(other, 1, persistent=0.1)
+
+
+@pytest.mark.parametrize(("ternary", "state"), [(False, 0), (False, 2), (True, 2)])
+def test_states_that_weights_do_not_have_are_refused(ternary, state):
+    graph = mlp(np.random.default_rng(1), [20, 10, 5], Binary(), ternary)
+    with pytest.raises(ValueError, match=r"^Errors of node 1 have other states than \(-1, "):
+        ErrorMap({1: LayerErrors([3], [state])}).check(graph)
 
 
 @pytest.mark.parametrize("synapses", [[200], [-1, 3]])

@@ -21,6 +21,7 @@ from twincell.model.devices.ecc import SECDED_72_64
 from twincell.model.devices.junction import butler_prefactor
 from twincell.model.draws import MOST_RATE
 from twincell.model.recipe import Recipe
+from twincell.networks import recipe_path
 
 NAMES = ("rram-tolerance", "mram-tolerance", "solar", "stochastic")
 
@@ -34,6 +35,13 @@ def test_recipes_are_named_seeded_and_survive_as_text(tmp_path, name):
     for given in (plain, aware):
         (tmp_path / "a.toml").write_text(toml(given))
         assert Recipe.read(tmp_path / "a.toml") == given
+
+
+def test_a_recipe_of_convolutions_survives_as_text(tmp_path):
+    given = Recipe.read(recipe_path("digits-conv"))
+    assert len(given.convolutions) == 2
+    (tmp_path / "a.toml").write_text(toml(given))
+    assert Recipe.read(tmp_path / "a.toml") == given
 
 
 @pytest.mark.parametrize(

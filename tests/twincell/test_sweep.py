@@ -20,8 +20,11 @@ from twincell.model import integer, store
 from twincell.model.data import load
 from twincell.model.devices import codec
 from twincell.model.devices.presets import preset
+from twincell.model.devices.resistive import Differential
+from twincell.model.devices.rram import Lognormal, Resistance
 from twincell.model.errors import ErrorMap
 from twincell.model.planes import FixedPoint, Stochastic
+from twincell.networks import UsageError
 from twincell.sweeps import tasks, workers
 from twincell.sweeps.intervals import two_way
 from twincell.sweeps.ledger import FILE, Ledger
@@ -198,6 +201,20 @@ def test_devices(net, tmp_path):
     assert "cycles" in (tmp_path / "knob" / "sweep.svg").read_text()
     path = "resistance.cycles", (1e9,)  # as `twincell devices show` prints it
     assert points(device=("rram-weak",), knob=path)[1].ber == worn.point.ber
+
+
+def test_knobs_of_parts_that_have_the_same_name(tmp_path):
+    """Two states have a spread each: which one is meant must be said."""
+    states = {"lrs": Lognormal.of(6e3, 0.12), "hrs": Lognormal.of(80e3, 0.5)}
+    cell = Differential(Resistance(**states), offset=0.05)
+    codec.save(cell, tmp_path / "mine.json")
+    mine = (str(tmp_path / "mine.json"),)
+    for name in states:
+        found = points(device=mine, knob=(f"resistance.{name}.sigma", (0.3, 0.9)))
+        sigmas = [getattr(each.cell.resistance, name).sigma for each in found[1:]]
+        assert sigmas == [0.3, 0.9]
+    with pytest.raises(UsageError, match=r"knob 'sigma', but .*resistance\.lrs\.sigma, .*offset"):
+        points(device=mine, knob=("sigma", (0.3,)))
 
 
 def test_a_cell_that_reading_destroys_is_refused(tmp_path):

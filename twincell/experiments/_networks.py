@@ -5,7 +5,6 @@ Both continue where an earlier run was stopped: trainings from their checkpoints
 ledgers.
 """
 
-import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import tomli_w
 
 from ..model.data import load
 from ..model.files import write_bytes
@@ -148,12 +148,7 @@ def bench(job: Job, steps: int) -> Iterator[Bench]:
 
 def toml(given: Recipe) -> str:
     """A recipe as the text of a TOML file."""
-    fields = given.model_dump(mode="json", exclude_none=True)
-    tables = {name: fields.pop(name) for name in list(fields) if isinstance(fields[name], dict)}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in fields.items()]
-    for title, table in tables.items():
-        lines += ["", f"[{title}]", *(f"{name} = {json.dumps(v)}" for name, v in table.items())]
-    return "\n".join(lines) + "\n"
+    return tomli_w.dumps(given.model_dump(mode="json", exclude_none=True))
 
 
 @dataclass(frozen=True)

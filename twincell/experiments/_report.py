@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
+from ..model.files import write_bytes
 from ..plots import svg
 
 CONFIDENCE = 0.99
@@ -146,7 +147,6 @@ def record(name: str, report: Report, quick: bool) -> dict:
 
 def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
     """Writes ``report.json``, ``report.md`` and the plots to a folder; returns the files."""
-    folder.mkdir(parents=True, exist_ok=True)
     made = record(name, report, quick)
     pages = {
         folder / "report.json": json.dumps(made, indent=2) + "\n",
@@ -159,10 +159,10 @@ def write(name: str, report: Report, quick: bool, folder: Path) -> list[Path]:
         ),
     }
     for path, content in pages.items():
-        path.write_text(content, encoding="utf-8")
+        write_bytes(path, content.encode())
     plots = [folder / f"{plot}.svg" for plot in report.plots]
     for path, figure in zip(plots, report.plots.values(), strict=True):
-        path.write_bytes(svg(figure))
+        write_bytes(path, svg(figure))
     return [*pages, *plots]
 
 

@@ -202,7 +202,9 @@ def _run(size: Size) -> str:
 _TEXT = (
     "Fully connected networks of binary weights are trained without errors, and with weights that "
     "are sensed wrong at some rate, drawn anew for each mini-batch; the gradient goes to the "
-    "weights as stored. Then each is tested at every rate, its own and others. Errors are drawn "
+    "weights as stored. Then each is tested at every rate, its own and others, with the thresholds "
+    "of its training: they come from batch-norm, whose statistics are those of sums with errors, "
+    "so what a network loses at another rate is in part that of its thresholds. Errors are drawn "
     "once for a programming, in all layers, the first and the last one included. All networks of "
     "one data set have the same wrong cells and see the same images, so differences between them "
     "are paired.",

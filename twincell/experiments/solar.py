@@ -261,7 +261,8 @@ _TEXT = (
     "A binary network with binary inputs, as the chip has them, reads every weight with one rate p "
     "of errors, fresh at each read, in all layers. On the chip a majority vote joins the parts of "
     "a neuron larger than a module [3P]; **this network is an ordinary one**, whose neurons "
-    "sum all their inputs, since networks of majority votes have to be trained as such. "
+    "sum all their inputs, since networks of majority votes have to be trained as such. Nor do its "
+    "thresholds err, which the chip keeps in memristors too [3P]. "
     "Its accuracy without errors differs from the published one, so drops of accuracy are "
     "compared and not accuracies.",
     "One rate for each illumination is fitted to one published figure each, which always "

@@ -230,10 +230,10 @@ _TEXT = (
     "of this project's own, so volts and nanoseconds are examples and not a chip's.",
     "Three errors exist. A short window reads +-1 as 0; a long window, or a high supply at the "
     "same time, reads 0 as +-1; a swap of +1 and -1 needs an HRS below an LRS and hardly depends "
-    "on the window. **Of 100 errors 99 or more are between neighbours**, as published, and not "
-    "swaps; with windows longer than the best nearly all are 0 read as +-1. This is a matter of "
-    "programming: as the states come closer, swaps grow from 1 % to 14 % of all errors at the best "
-    "window (the table of other programmings).",
+    "on the window. **With strong programming about 99 of 100 errors are between neighbours**, as "
+    "published, and not swaps; with windows longer than the best nearly all are 0 read as +-1. "
+    "This is a matter of programming: as the states come closer, swaps grow from 1 % to 14 % of "
+    "all errors at the best window (the table of other programmings).",
     "The window between the first two errors is wider in time at a low supply, because nodes fall "
     "more slowly; as a ratio of times it is narrower, because the transistors take a larger part.",
 )

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The points of a sweep: error rates, or devices, and what they mean for a network."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
@@ -116,10 +117,13 @@ def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
     if not values:
         raise UsageError(f"--knob {name} has no values")
     cell = device_cell(device)
-    knobs = {path[-1]: path for path in _knobs(cell)}
-    paths = {".".join(path): path for path in knobs.values()} | knobs
+    paths = {".".join(path): path for path in _knobs(cell)}
+    last = Counter(path[-1] for path in paths.values())
+    short = {path[-1]: path for path in paths.values() if last[path[-1]] == 1}
+    known = [each if last[path[-1]] > 1 else path[-1] for each, path in paths.items()]
+    paths = short | paths
     if name not in paths:
-        raise UsageError(f"{device} has no knob {name!r}, but {', '.join(knobs)}")
+        raise UsageError(f"{device} has no knob {name!r}, but {', '.join(known)}")
     try:
         return [_point(_set(cell, paths[name], value), device, value) for value in values]
     except ValueError as error:

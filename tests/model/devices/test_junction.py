@@ -87,6 +87,12 @@ def test_without_current_the_equilibrium_stays():
     """The start is the equilibrium of the well, which no current leaves alone: i -> 0."""
     rate = fokker_planck.write_error_rates(1e-9, [20.0], 60.0)
     assert rate == pytest.approx(1, abs=1e-9)
+    faces = np.linspace(0, np.pi, 601)
+    volumes = -np.diff(np.cos(faces))
+    start = fokker_planck._thermal_start(60.0, faces, volumes)
+    still = fokker_planck._generator(1e-9, 60.0, faces, volumes)
+    end = fokker_planck._advance(still, start, 0.01, 2000)
+    assert np.abs(end - start).sum() < 1e-3
 
 
 def test_material_parameters_to_current_and_time():
