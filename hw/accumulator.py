@@ -77,7 +77,7 @@ class Accumulator(wiring.Component):
         with m.If(self.valid):
             m.d.sync += self.total.eq(added[below:])
             with m.If(self.first):
-                m.d.sync += self.rest.eq(self.constant[: self.doublings])
+                m.d.sync += self.rest.eq(self.constant)  # lower bits, or with its sign
             with m.Elif(self.double):
                 m.d.sync += self.rest.eq(self.rest << 1)
         return m

@@ -7,6 +7,7 @@ Every proof has its counterpart, a design with a planted bug for which it must f
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from amaranth.hdl import Array, Assert, Assume, C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import signed as signed_shape
@@ -19,6 +20,7 @@ from twincell.hw.network import Network
 from twincell.hw.plan import plan
 from twincell.hw.popcount import Popcount, XnorPopcount
 from twincell.hw.sums import Sums
+from twincell.model.graph import Graph
 
 
 class _Counted(Elaboratable):
@@ -163,16 +165,17 @@ class _Totalled(Elaboratable):
             ]
             with m.If(dut.first):
                 m.d.sync += constant.eq(dut.constant)
-        whole = Signal(signed_shape(26))
+        whole, extended = Signal(signed_shape(26)), Signal(signed_shape(26))
         m.d.comb += [
             whole.eq(constant + total),
+            extended.eq(constant),
             Assert(taken <= len(reads)),
             Assert((taken == 0) | ((constant >= low) & (constant <= high))),
         ]
         floor = ceiling = 0
         for index, (shift, least, most) in enumerate(reads):
             floor, ceiling = floor + (least << shift), ceiling + (most << shift)
-            below = constant[:shift]
+            below = extended[:shift]
             rest = Cat(C(0, doublings - shift), below) if shift else C(0, doublings)
             with m.If(taken == index + 1):
                 m.d.comb += [
@@ -198,6 +201,14 @@ def _sums(layer: int, ternary: bool, loadable: bool, folds: int) -> Sums:
     return [*made.layers, made.head][layer].sums
 
 
+def _narrow_sums() -> Sums:
+    """Constants of two bits, and two doublings."""
+    graph = network(1, (5, 3, 2), 3, False)
+    first = replace(graph.nodes[1], thresholds=np.array([[[0, 1, 1]]]))
+    graph = Graph((graph.nodes[0], first, *graph.nodes[2:]), graph.name)
+    return Network(graph, plan(graph)).layers[0].sums
+
+
 LAYERS = [
     (layer, ternary, loadable, folds)
     for layer in (0, 1)  # three planes to a sign; one plane to a score, with half of its sum
@@ -210,6 +221,12 @@ LAYERS = [
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_total_is_exact_and_never_overflows(layer):
     assert outcome(_Totalled(_sums(*layer)), mode="prove", depth=3) == "PASS"
+
+
+def test_a_total_is_exact_where_a_constant_has_fewer_bits_than_there_are_doublings():
+    sums = _narrow_sums()
+    assert sums.constant_shape.width <= sums.doublings == 2
+    assert outcome(_Totalled(sums), mode="prove", depth=3) == "PASS"
 
 
 @pytest.mark.parametrize("layer", [LAYERS[1], LAYERS[6], LAYERS[8], LAYERS[13]])

@@ -50,6 +50,18 @@ def test_total_is_constant_plus_weighted_counts(planes, idle):
         assert total == constant + weighted == Accumulator.model(constant, counts, planes - 1)
 
 
+@pytest.mark.parametrize("planes", [2, 5, 8])
+def test_constants_may_have_fewer_bits_than_there_are_doublings(planes):
+    rng = np.random.default_rng(planes)
+    top = 7 * ((1 << planes) - 1)
+    for low, high in ((-1, 0), (0, 1), (-5, 2)):
+        accumulator = Accumulator(7, planes - 1, range_shape(low, high), range_shape(low, top + 1))
+        sums = [(c, rng.integers(0, 8, (planes, 1)).tolist()) for c in range(low, high + 1)] * 3
+        found = _totals(accumulator, sums, 0)
+        for (constant, counts), (total, _) in zip(sums, found, strict=True):
+            assert total == Accumulator.model(constant, counts, planes - 1)
+
+
 @pytest.mark.parametrize("planes", [1, 3])
 def test_a_doubling_left_out_leaves_its_bit(planes):
     rng = np.random.default_rng(planes)

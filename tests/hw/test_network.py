@@ -68,6 +68,29 @@ def test_constant_neurons_and_ties(bits):
         assert observed.labels.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("ternary", [False, True])
+@pytest.mark.parametrize("bits", [3, 8])
+def test_constants_of_fewer_bits_than_a_pixel(bits, ternary):
+    """All thresholds of a first layer next to the least sum, and scores from pixels next to 0."""
+    rng = np.random.default_rng(bits)
+    n, most = 4, (1 << bits) - 1
+    ones = np.ones((8, n), int) if ternary else None
+    layer = Dense(
+        Weights(rng.integers(0, 2, (8, n)), ones),
+        np.arange(8).reshape(1, 1, -1) % 4 - ternary * n * most,
+    )
+    head = Head(Weights(np.array([[1] * 8, [0] * 8])), np.array([[1, 0]]))
+    graph = Graph((Input((n,), FixedPoint(bits)), layer, head))
+    alone = Graph((graph.input, Head(layer.weights, np.arange(8).reshape(1, -1) + n * most)))
+    images = rng.integers(0, min(most, 12), (40, n))
+    images[:20] = most - images[:20]
+    for each in (graph, alone):
+        for lanes in (2, 32):
+            network = Network(each, plan(each, Budget(lanes=lanes)))
+            observed = run(network, images)
+            assert np.array_equal(observed.scores, integer.scores(each, images))
+
+
 @pytest.mark.parametrize("lanes", [3, 10, 40, 160, 700, 3000, 6000])
 @pytest.mark.parametrize("bits", [1, 4])
 def test_steady_cycles_equal_the_plan(bits, lanes):
