@@ -82,7 +82,7 @@ class MacroArray(wiring.Component):
     -------
     i_update, update_limit : In, where it learns: ``i`` and ``limit`` of the pulse trains
     updating : Out(1), where it learns: from the cycle after an update was taken to the end of its
-        last pulse
+        last pulse, and while a word line is programmed
     """
 
     def __init__(
@@ -202,14 +202,16 @@ def macro_arrays(
 
     Parameters
     ----------
-    errors : whose read errors are the model's; the persistent ones are those of the graph, see
+    errors : whose read errors are the model's, for images of the plan's first number of
+        presentations; the persistent ones are those of the graph, see
         :meth:`~twincell.model.errors.ErrorMap.sensed`. ``None`` for none.
     options : further arguments of :class:`MacroArray`
     """
 
     def make(node: nodes.Dense | nodes.Conv | nodes.Head, layer: LayerPlan) -> MacroArray:
         found = None if errors is None else errors.layers.get(layer.node)
-        given = None if found is None else ReadErrors(found.rate, found.start, layer.reads)
+        first = layer.shown(layer.presentations[0]) if layer.presentations else layer
+        given = None if found is None else ReadErrors(found.rate, found.start, first.reads)
         return MacroArray(
             *layer.contents(node.weights),
             name=f"{layer.name}-macro",

@@ -6,13 +6,18 @@ import re
 import numpy as np
 import pytest
 
+from tests.support.graphs import mlp
 from tests.support.simulate import PAUSES, play
 from twincell.hw.arrays.digital import DigitalArray
-from twincell.hw.arrays.macro import MacroArray, ReadErrors
+from twincell.hw.arrays.macro import MacroArray, ReadErrors, macro_arrays
 from twincell.hw.arrays.macro_model import MacroModel
 from twincell.hw.arrays.macro_socket import Socket, in_socket
 from twincell.hw.arrays.macro_timing import Timing
+from twincell.hw.network import Network
+from twincell.hw.plan import Budget, plan
+from twincell.model.errors import ErrorMap
 from twincell.model.generators import error_positions, gap_table, start, start_of_image
+from twincell.model.planes import Accumulate, Stochastic
 
 READS = 24
 
@@ -50,6 +55,18 @@ def test_reads_equal_the_digital_array(rows, columns, ternary, pauses):
     assert found == wanted
     if pauses == "none":
         assert set(np.diff(cycles)) == {4}
+
+
+@pytest.mark.parametrize("accumulate", list(Accumulate))
+def test_read_errors_are_those_of_the_first_presentations(accumulate):
+    planes = Stochastic(4, (3, 8, 1), seed=1, accumulate=accumulate)
+    graph = mlp(np.random.default_rng(1), [9, 6, 4, 3], planes)
+    errors = ErrorMap.draw(graph, 1, transient=0.01)
+    whole = plan(graph, Budget(cycles_per_read=Timing().cycles_per_read))
+    for planned, presentations in ((whole, 3), (whole.shown(8), 8)):
+        network = Network(graph, planned, arrays=macro_arrays(errors))
+        found = [each.read_errors.reads for each in network.arrays]
+        assert found == [each.reads for each in whole.shown(presentations).layers]
 
 
 @pytest.mark.parametrize("timing", [Timing(1, 2, 3, 4), Timing(5, 1, 1, 1), Timing(2, 3, 9, 1)])
