@@ -90,7 +90,7 @@ def command(
     Parameters
     ----------
     flash : into the flash memory, from which the board starts; else until it is switched off
-    serial : number of its USB bridge
+    serial : number of its USB bridge, or of the cable; both are FTDI's where openFPGALoader is used
     cable : of openFPGALoader's, for a board without a bridge of its own
     """
     if board.loader is None:
@@ -100,7 +100,7 @@ def command(
     if board.usb is None and cable is None:
         raise BoardError(f"The {board.title} has no USB bridge: name your JTAG cable by --cable")
     which = ["--cable", cable] if cable else []
-    if serial and board.usb and board.usb[0] == 0x0403:
+    if serial:
         which += ["--ftdi-serial", serial]
     tool = [sys.executable, "-m", "openfpgaloader", "-b", board.loader, *which]
     return [*tool, "-f" if flash else "-m", str(bitstream)]

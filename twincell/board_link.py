@@ -10,7 +10,7 @@ from pathlib import Path
 from .fpga import flow, placed, targets, tools
 from .fpga.buffer import BlockStore
 from .fpga.description import FILE, Description, DescriptionError, describe
-from .fpga.host.board import Board
+from .fpga.host.board import Board, Standstill
 from .fpga.host.experiment import Experiment
 from .fpga.host.ports import uart_port
 from .fpga.host.session import LinkError, Session
@@ -21,15 +21,11 @@ from .hw.edges.identity import Identity
 from .hw.verilog import emit
 from .model import store
 from .model.graph import Graph
-from .networks import UsageError, chosen_presentations, load, zoo
+from .networks import Mismatch, UsageError, chosen_presentations, load, zoo
 from .sim.twin import Twin
 
 SIMULATED_CLOCKS_PER_BIT = 4  # the line is no more than it must be of what is simulated
 SIMULATED_TIMEOUT = 0.01  # seconds of simulated time: there is no adapter that holds bytes back
-
-
-class Mismatch(RuntimeError):
-    """The board's answers are not those of the reference."""
 
 
 @dataclass(frozen=True)
@@ -169,10 +165,12 @@ def found_port(machine: Machine, serial: str | None) -> str:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """What goes wrong with a board and on the way to it, as usage errors; raises ``ToolMissing``
-    for a package that is not there."""
+    """What goes wrong with a board and on the way to it, as usage errors; a board that hangs is a
+    :class:`Mismatch`. Raises ``ToolMissing`` for a package that is not there."""
     try:
         with tools.extra():
             yield
+    except Standstill as error:
+        raise Mismatch(str(error)) from None
     except (BoardError, DescriptionError, LinkError) as error:
         raise UsageError(str(error)) from None

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from . import board_link
-from .board_link import Machine, Mismatch, Way
+from .board_link import Machine, Way
 from .fpga.description import Description
 from .fpga.host.experiment import Experiment, Measured
 from .injection import Injection
 from .model.errors import ErrorMap
-from .networks import Images, UsageError, chosen_presentations, first_images
+from .networks import Images, Mismatch, UsageError, chosen_presentations, first_images
 from .progress import Progress
 from .sweeps.sweep import Sweep, sweep
 from .sweeps.tasks import Job, Outcome, Task, map_seed
@@ -76,14 +76,13 @@ def run(
     seconds = time.perf_counter() - start
     accuracy = shown.accuracy(found.labels)
     report = _report(machine, way, asked.injection, errors, found, bench, accuracy, seconds)
-    return report | worn, found.exact
+    return report | {"data": shown.source} | worn, found.exact
 
 
 def _worn(bench: Experiment) -> dict[str, dict[str, float]]:
     """Programmings of the word lines of each emulated array."""
     found = {}
-    for index, array in enumerate(bench.board.about.emulated):
-        counts = bench.board.programmings(index)
+    for array, counts in zip(bench.board.about.emulated, bench.programmings(), strict=True):
         least, mean, most = int(counts.min()), float(counts.mean()), int(counts.max())
         found[array.name] = {"word_lines": len(counts), "least": least, "mean": mean, "most": most}
     return found
@@ -91,7 +90,7 @@ def _worn(bench: Experiment) -> dict[str, dict[str, float]]:
 
 def planned(machine: Machine, way: Way, asked: Asked) -> dict:
     """What :func:`run` would do, without a board: what is sent, and where; it raises the same."""
-    asked.of(machine)
+    _, shown = asked.of(machine)
     about = machine.about
     lines = [about.targets[each.word_lines] for each in about.emulated]
     port = way.port
@@ -103,6 +102,7 @@ def planned(machine: Machine, way: Way, asked: Asked) -> dict:
         "build": about.build,
         "port": "simulated" if way.simulate else port,
         "baud": about.baud,
+        "data": shown.source,
         "images": asked.images,
         "presentations": chosen_presentations(machine.graph, asked.presentations),
         "image_slots": about.capacity.slots,
@@ -245,10 +245,8 @@ def _drawn(job: Job, task: Task) -> ErrorMap:
 
 def difference(found: Measured) -> str:
     """What was not as predicted."""
-    return (
-        f"{found.mismatches} of {len(found.labels)} images differ; flips {found.flips} of "
-        f"{found.expected_flips}, reads {found.reads} of {found.expected_reads} predicted"
-    )
+    counted = f"; not as predicted: {', '.join(found.miscounted)}" if found.miscounted else ""
+    return f"{found.mismatches} of {len(found.labels)} images differ{counted}"
 
 
 def _report(
@@ -277,6 +275,7 @@ def _report(
         "expected_flips": found.expected_flips,
         "reads": found.reads,
         "expected_reads": found.expected_reads,
+        "miscounted": list(found.miscounted),
         "wrong_synapses": 0 if errors is None else sum(errors.flips(machine.graph).values()),
         "cycles": found.cycles,
         "images_per_second": count * machine.about.clock / found.cycles,

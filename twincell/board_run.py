@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from . import reports
 from .injection import Injection
@@ -125,25 +124,21 @@ def sweep(
         )
         reports.put(plan, reports.pairs(f"{machine.board.title} (projection)", plan), as_json)
         return
-    try:
-        with working("sweep") as progress:
-            result, bench = board_measure.measured_sweep(
-                machine,
-                way,
-                out,
-                **grid,
-                maps=maps,
-                images=images,
-                presentations=presentations,
-                seed=seed,
-                dataset=dataset,
-                data=data,
-                fresh=fresh,
-                progress=progress,
-            )
-    except board_link.Mismatch as error:
-        Console(stderr=True).print(f"twincell: {error}", markup=False)
-        raise typer.Exit(1) from None
+    with working("sweep") as progress:
+        result, bench = board_measure.measured_sweep(
+            machine,
+            way,
+            out,
+            **grid,
+            maps=maps,
+            images=images,
+            presentations=presentations,
+            seed=seed,
+            dataset=dataset,
+            data=data,
+            fresh=fresh,
+            progress=progress,
+        )
     about = {
         "board": machine.board.name,
         "simulated": simulate,

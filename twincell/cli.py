@@ -26,7 +26,7 @@ from .model.checks import GraphError
 from .model.data import DataError
 from .model.files import WriteError
 from .model.recipe import RecipeError
-from .networks import UsageError
+from .networks import Mismatch, UsageError
 from .options import (
     Ber,
     Bers,
@@ -65,7 +65,7 @@ class _Guarded(typer.core.TyperGroup):
         except SimulationError as error:
             notes = getattr(error, "__notes__", [])
             self._fail(ctx, "\n".join([str(error), *notes]), 1)
-        except EquivalenceError as error:
+        except (EquivalenceError, Mismatch) as error:
             self._fail(ctx, str(error), 1)
         except ToolMissing as error:
             self._fail(ctx, str(error), 3)

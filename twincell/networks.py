@@ -16,6 +16,10 @@ from .model.recipe import Recipe
 RANDOM = "random"  # stands for a data set: seeded random images without labels
 
 
+class Mismatch(RuntimeError):
+    """A board's answers are not those of the reference, or it gives none."""
+
+
 class UsageError(ValueError):
     """A request that cannot be met; the message says what is allowed."""
 

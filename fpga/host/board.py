@@ -3,6 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,6 +24,27 @@ from .session import LinkError, Session
 
 STANDSTILL = 10.0  # seconds, besides those of the images inside, in which nothing changes
 _NO_ERRORS = (1 << 31, 1 << 31, 1 << 31)  # registers of a generator that draws nothing
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a board has counted.
+
+    Parameters
+    ----------
+    images : that left
+    cycles : with an image inside
+    reads, flips : of each emulated array, and the bits that read errors flipped in it, modulo 2^32
+    """
+
+    images: int
+    cycles: int
+    reads: tuple[int, ...]
+    flips: tuple[int, ...]
+
+
+class Standstill(LinkError):
+    """A board that answers, and whose images go no further."""
 
 
 class WrongBoard(LinkError):
@@ -195,7 +217,7 @@ class Board:
     def run(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Runs the images of the first slots: scores (count, classes) and labels, int64.
 
-        Raises ``LinkError`` when no result comes for longer than the slowest image takes.
+        Raises :class:`Standstill` when no result comes for longer than the slowest image takes.
         """
         self.write("RUN_FIRST", 0)
         self.write("RUN_COUNT", count)
@@ -213,23 +235,18 @@ class Board:
                 found += self.session.read(self._at("RESULT_DATA"), waiting, step=False)
                 end = self._deadline()
             elif asked > end:
-                raise LinkError(f"The run stands still after {len(found) // size} images")
+                raise Standstill(f"The run stands still after {len(found) // size} images")
         words = np.array(found, np.uint32).reshape(count, size)
         return self.about.results.decode(words)
 
-    def counters(self) -> dict[str, int]:
-        """Since the last :meth:`clear`: ``images``, ``cycles`` with an image inside, and of all
-        emulated arrays together ``reads`` and ``flips``."""
+    def counters(self) -> Counters:
+        """Since the last :meth:`clear`."""
         arrays = [
             self.session.read(self._at(f"A{k}_READS"), 2) for k in range(len(self.about.emulated))
         ]
         low, high = self.session.read(self._at("BUSY"), 2)
-        return {
-            "images": self.read("IMAGES"),
-            "cycles": high << 32 | low,
-            "reads": sum(reads for reads, _ in arrays),
-            "flips": sum(flips for _, flips in arrays),
-        }
+        reads, flips = (tuple(each[k] for each in arrays) for k in range(2))
+        return Counters(self.read("IMAGES"), high << 32 | low, reads, flips)
 
     def programmings(self, array: int) -> np.ndarray:
         """How often each word line of an emulated array was programmed, int64, at most 65,535.
@@ -258,7 +275,7 @@ class Board:
         end, asked = self._deadline(), self._now()
         while register[field].of(self.session.read(register.offset)[0]) != value:
             if asked > end:
-                raise LinkError(f"{name}.{field} does not become {value}")
+                raise Standstill(f"{name}.{field} does not become {value}")
             asked = self._now()
 
     def _now(self) -> float:

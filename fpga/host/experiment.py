@@ -4,12 +4,14 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from ...model.errors import ErrorMap
 from ...model.integer import Interpreter, Shown, labels
-from .board import Board, WrongBoard
+from .board import Board, Counters, WrongBoard
 from .session import BusError, LinkError, ProtocolError
 from .transport import TransportError
 
@@ -18,6 +20,7 @@ WAIT = 10.0  # seconds for an unplugged board to come back
 _COUNTER = (1 << 32) - 1
 
 Progress = Callable[[int, int], None]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +35,8 @@ class Measured:
     flips, reads, cycles : by the board's counters: bits that read errors flipped, reads of all
         arrays, and cycles with an image inside
     expected_flips, expected_reads : of the reference, each array's modulo 2^32 as its counter
+    miscounted : the counters that are not the reference's, with what they say and should: of the
+        images, and of each array its reads and its flips
     """
 
     scores: np.ndarray
@@ -42,12 +47,12 @@ class Measured:
     cycles: int
     expected_flips: int
     expected_reads: int
+    miscounted: tuple[str, ...] = ()
 
     @property
     def exact(self) -> bool:
         """Whether everything is as predicted, the counters included."""
-        counted = (self.flips, self.reads) == (self.expected_flips, self.expected_reads)
-        return self.mismatches == 0 and counted
+        return self.mismatches == 0 and not self.miscounted
 
     def __add__(self, later: "Measured") -> "Measured":
         """Both, of images one after the other."""
@@ -111,7 +116,8 @@ class Experiment:
                 images[part], presentations=self.presentations, first_image=part.start
             )
             for index, each in enumerate(errors):
-                one = self._recovering(images[part], each, networks[index], shown)
+                once = partial(self._once, images[part], each, networks[index], shown)
+                one = self._recovering(once)
                 before = found[index]
                 found[index] = one if before is None else before + one
                 if progress is not None:
@@ -125,16 +131,20 @@ class Experiment:
             return self._reference
         return self._reference.with_errors(errors, self.board.about.read_order)
 
-    def _recovering(
-        self, images: np.ndarray, errors: ErrorMap | None, network: Interpreter, shown: Shown
-    ) -> Measured:
-        """One part under one map; a measurement repeats nothing that a first try left behind."""
+    def programmings(self) -> list[np.ndarray]:
+        """How often the word lines of each emulated array were programmed, see
+        :meth:`Board.programmings`; after a reset of the board, since then."""
+        arrays = range(len(self.board.about.emulated))
+        return self._recovering(lambda: [self.board.programmings(k) for k in arrays])
+
+    def _recovering(self, once: Callable[[], Found]) -> Found:
+        """What ``once`` gives, which repeats nothing that a first try left behind."""
         for attempt in range(self.recoveries + 1):
             try:
                 if not self._connected:
                     self.board.connect()
                     self._connected = True
-                return self._once(images, errors, network, shown)
+                return once()
             except (LinkError, TransportError) as error:
                 self._connected = False
                 hopeless = isinstance(error, WrongBoard | ProtocolError | BusError)
@@ -159,18 +169,23 @@ class Experiment:
         before = network.read_flips()
         wanted = network.scores(shown)
         after = network.read_flips()
-        flips = [after[node] - before.get(node, 0) for node in after]
+        arrays = board.about.emulated
+        flips = [after.get(each.node, 0) - before.get(each.node, 0) for each in arrays]
         reads = [each * len(images) for each in board.about.pace(self.presentations).reads]
+        expected = Counters(
+            len(images), 0, *(tuple(each & _COUNTER for each in kind) for kind in (reads, flips))
+        )
         wrong = (scores != wanted).any(axis=1) | (classes != labels(wanted))
         return Measured(
             scores,
             classes,
             int(wrong.sum()),
-            counters["flips"],
-            counters["reads"],
-            counters["cycles"],
-            sum(each & _COUNTER for each in flips),
-            sum(each & _COUNTER for each in reads),
+            sum(counters.flips),
+            sum(counters.reads),
+            counters.cycles,
+            sum(expected.flips),
+            sum(expected.reads),
+            tuple(_miscounted(counters, expected, [each.name for each in arrays])),
         )
 
     def _reopen(self) -> None:
@@ -184,3 +199,14 @@ class Experiment:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.2)
+
+
+def _miscounted(found: Counters, expected: Counters, arrays: Sequence[str]) -> Iterator[str]:
+    """The counters that differ."""
+    if found.images != expected.images:
+        yield f"images {found.images} of {expected.images}"
+    for kind in ("reads", "flips"):
+        pairs = zip(arrays, getattr(found, kind), getattr(expected, kind), strict=True)
+        for array, one, other in pairs:
+            if one != other:
+                yield f"{kind} of {array} {one} of {other}"

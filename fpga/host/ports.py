@@ -27,5 +27,11 @@ def uart_port(board: Board, ports: Iterable[Port], serial: str | None = None) ->
             f"{found}"
         )
     chosen = choose(board, ports, serial)
-    same = [port.device for port in ports if bridge(port) == bridge(chosen)]
-    return max(same, key=lambda device: (len(device), device))
+    same = [port for port in ports if bridge(port) == bridge(chosen)]
+    return max(same, key=_place).device
+
+
+def _place(port: Port) -> tuple[str, int, str]:
+    """The interface of the bridge, where it is known: ports have the numbers that were free."""
+    _, _, interface = (port.location or "").partition(":")
+    return interface, len(port.device), port.device

@@ -3,11 +3,17 @@
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Protocol
 
 import serial
 
-OPEN_TIMEOUT = 10.0  # seconds in which an unplugged port may come back
+# What pyserial raises when a port breaks: TypeError when another thread has closed it.
+_BROKEN: tuple[type[Exception], ...] = (OSError, serial.SerialException, TypeError)
+with suppress(ImportError):  # not on Windows
+    import termios
+
+    _BROKEN += (termios.error,)
 # Seconds for one write. The most that is written at once, with the 4 KiB that a system may hold
 # before it, takes half a second at 115,200 baud.
 WRITE_TIMEOUT = 5.0
@@ -137,7 +143,7 @@ class SerialTransport(Transport):
             self._serial.timeout = timeout
             found = self._serial.read(1)
             return found + self._serial.read(self._serial.in_waiting) if found else found
-        except (OSError, serial.SerialException, TypeError) as error:
+        except _BROKEN as error:
             raise self._lost(error) from None
 
     def write(self, content: bytes) -> None:
@@ -148,7 +154,7 @@ class SerialTransport(Transport):
             raise Stalled(
                 f"The port {self.port} takes no more bytes; does the board's USB bridge hang?"
             ) from None
-        except (OSError, serial.SerialException, TypeError) as error:
+        except _BROKEN as error:
             raise self._lost(error) from None
 
     def reopen(self) -> None:
@@ -159,7 +165,7 @@ class SerialTransport(Transport):
                 self.port, int(self.baud), exclusive=True, write_timeout=WRITE_TIMEOUT
             )
             self._serial.reset_input_buffer()
-        except (OSError, ValueError, serial.SerialException) as error:
+        except (*_BROKEN, ValueError) as error:
             raise TransportError(
                 f"The port {self.port} cannot be opened at {self.baud:g} baud: {error}"
             ) from None
@@ -169,5 +175,4 @@ class SerialTransport(Transport):
         self._serial.close()
 
     def _lost(self, error: Exception) -> TransportError:
-        # pyserial raises TypeError when a port is closed by another thread.
         return TransportError(f"The port {self.port} is gone: {error}")

@@ -527,6 +527,8 @@ def test_bridges_are_told_apart_by_where_they_are_plugged_in():
         port("/dev/ttyUSB1", None, location="2-1.4:1.1"),
     ]
     assert uart_port(ice, nameless) == "/dev/ttyUSB1"
+    turned = [port("/dev/ttyUSB2", None, location="2-1.4:1.0"), nameless[1]]
+    assert uart_port(ice, turned) == "/dev/ttyUSB1"  # the first interface was bound again
 
 
 def test_commands_that_program(tmp_path):
@@ -542,6 +544,8 @@ def test_commands_that_program(tmp_path):
     )
     cable = arguments("colorlight-5a75b", flash=False, cable="ft232")
     assert cable == f"openfpgaloader -b colorlight --cable ft232 -m {file}"
+    one = arguments("colorlight-5a75b", flash=False, cable="ft232", serial="B2")
+    assert one == f"openfpgaloader -b colorlight --cable ft232 --ftdi-serial B2 -m {file}"
     for name, flash, message in (
         ("icebreaker", False, "The iCEBreaker, iCE40 UP5K only starts from its flash: use `flash`"),
         ("icesugar", True, "openFPGALoader does not know the iCESugar, iCE40 UP5K; copy the "),

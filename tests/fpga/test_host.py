@@ -2,6 +2,7 @@
 """The host and a whole simulated board: programmed, run, predicted, lost and found again."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,50 @@ def test_measurements_are_as_predicted(build):
             assert found[3].flips != found[5].flips  # another seed
             different = [(each.scores != found[0].scores).any() for each in found]
             assert different == [False, False, True, True, True, True]
+
+
+class Wrong(Board):
+    """A board that is not the reference's in one place."""
+
+    what = "nothing"
+
+    def run(self, count):
+        scores, labels = super().run(count)
+        if self.what == "score":
+            scores[2, 1] += 1
+        if self.what == "label":
+            labels[3] ^= 1
+        return scores, labels
+
+    def counters(self):
+        found = super().counters()
+        first, *others = found.reads
+        changed = {
+            "reads": {"reads": (first + 1, others[0] - 1, *others[1:])},  # the sum is right
+            "flips": {"flips": (found.flips[0] + 1, *found.flips[1:])},
+            "images": {"images": found.images - 1},
+        }
+        return replace(found, **changed.get(self.what, {}))
+
+
+def test_what_is_not_as_predicted_is_told(build):
+    graph, images = build.case.graph, build.case.images[:5]
+    names = [each.name for each in build.about.emulated]
+    with PipeTransport(build.twin()) as transport:
+        board = Wrong(Session(transport, timeout=0.002), build.about, graph)
+        for what, mismatches, counters in (
+            ("nothing", 0, []),
+            ("score", 1, []),
+            ("label", 1, []),
+            ("reads", 0, [f"reads of {name}" for name in names[:2]]),
+            ("flips", 0, [f"flips of {names[0]}"]),
+            ("images", 0, ["images 4 of 5"]),
+        ):
+            board.what = what
+            (found,) = Experiment(board).measure(images, [maps(graph)[4]])
+            assert found.exact == (what == "nothing") and found.mismatches == mismatches
+            assert len(found.miscounted) == len(counters)
+            assert all(a.startswith(b) for a, b in zip(found.miscounted, counters, strict=True))
 
 
 @pytest.mark.parametrize("accumulate", list(Accumulate))

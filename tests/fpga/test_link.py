@@ -140,6 +140,7 @@ def test_garbage_and_resynchronisation():
         bytes(5) + frame[4:] + begin(1) + b"".join(damaged) + bytes(3)
         + rng.integers(0, 256, 700, np.uint8).tobytes()
         + b"\1" * 300 + b"\0" + b"\xff" * 600 + b"\0" + b"\x08short\x01\0"
+        + b"".join(frames.pack(bytes(range(size))) for size in range(6))  # with right CRCs
         + frame + read(3, SUM)
     )  # fmt: skip
     found = exchange(line, seed=3)

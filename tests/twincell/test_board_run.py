@@ -3,6 +3,7 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -19,10 +20,12 @@ from tests.support.link import full_port
 from twincell import board_link, board_measure
 from twincell.board_measure import Way
 from twincell.cli import app
+from twincell.fpga.host.board import Standstill
 from twincell.fpga.host.experiment import Measured
 from twincell.hw.plan import Budget
 from twincell.model import store
 from twincell.model.planes import FixedPoint, Stochastic
+from twincell.sweeps.ledger import FILE
 from twincell.sweeps.sweep import sweep
 
 RATES = [(None, None), (0.02, None), (None, 0.01), (0.05, 0.05)]
@@ -296,17 +299,60 @@ def test_a_sweep_on_a_board_is_the_sweep_in_software(tmp_path):
 
 def test_a_difference_is_an_exit_code(monkeypatch):
     """A board that flips a bit too many."""
-    measured = Measured([], [], 0, 7, 9, 1, 6, 9)
-    assert not measured.exact and replace(measured, flips=6).exact
-    assert not replace(measured, flips=6, mismatches=1).exact
+    measured = Measured([], [], 0, 7, 9, 1, 6, 9, ("flips of head 7 of 6",))
+    assert not measured.exact and replace(measured, miscounted=()).exact
+    assert not replace(measured, miscounted=(), mismatches=1).exact
     text = board_measure.difference(measured)
-    assert text == "0 of 0 images differ; flips 7 of 6, reads 9 of 9 predicted"
+    assert text == "0 of 0 images differ; not as predicted: flips of head 7 of 6"
 
     def wrong(*_, **__):
         return {"mismatches": 1}, False
 
     monkeypatch.setattr(board_measure, "run", wrong)
     assert call("run", "icebreaker", "--images", 5, "--simulate", "--json")[0] == 1
+
+
+class Bench:
+    """Measures as the reference does, but for the third map."""
+
+    presentations, recovered = None, 0
+
+    def __init__(self, machine):
+        self.board, self.measured = SimpleNamespace(about=machine.about), 0
+
+    def measure(self, images, maps):
+        for _ in maps:
+            self.measured += 1
+            wrong = int(self.measured == 3)
+            blank = np.zeros((len(images), 10), int), np.zeros(len(images), int)
+            yield Measured(*blank, wrong, 0, 0, 0, 0, 0, ("reads of head 3 of 4",) * wrong)
+
+
+def test_a_sweep_ends_at_the_first_map_that_differs(monkeypatch, tmp_path):
+    """With exit code 1; what was exact before is kept, and the map is not."""
+
+    def measuring(machine, *_):
+        return nullcontext(Bench(machine))
+
+    monkeypatch.setattr(board_link, "measuring", measuring)
+    words = ("--ber", "0.01", "--maps", 4, "--images", 20, "--simulate", "--out", tmp_path)
+    code, _, err = call("sweep", "icebreaker", *words)
+    said = "Point 1, map 1: 1 of 20 images differ; not as predicted: reads of head 3 of 4"
+    assert code == 1 and said in " ".join(err.split())
+    rows = sqlite3.connect(tmp_path / FILE).execute("SELECT point, map FROM outcome").fetchall()
+    assert rows == [(0, 0), (1, 0)]
+
+
+def test_a_board_that_hangs_is_an_exit_code(monkeypatch):
+    """As hardware is that hangs in simulation."""
+
+    def hanging(*_, **__):
+        with board_link.failures():
+            raise Standstill("The run stands still after 3 images")
+
+    monkeypatch.setattr(board_measure, "run", hanging)
+    code, _, err = call("run", "icebreaker", "--images", 5, "--simulate")
+    assert code == 1 and err == "twincell: The run stands still after 3 images\n"
 
 
 def test_no_torch():

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import sys
 from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,6 +24,7 @@ from twincell.model.devices.presets import preset
 from twincell.model.devices.resistive import Differential
 from twincell.model.devices.rram import Lognormal, Resistance
 from twincell.model.errors import ErrorMap
+from twincell.model.files import WriteError
 from twincell.model.planes import FixedPoint, Stochastic
 from twincell.networks import UsageError
 from twincell.sweeps import tasks, workers
@@ -135,8 +137,10 @@ def test_a_killed_worker_loses_only_its_task(net, tmp_path, monkeypatch):
 
 
 def test_a_task_that_kills_every_worker(net, tmp_path, monkeypatch):
+    """Both workers die of a task each, and either may be the first to have done so three times."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with pytest.raises(api.UsageError, match=r"3 workers have died of point 0, map 0, .* code 1"):
+    said = r"3 workers have died of point [01], map 0, .* code 1\. Are 2 workers"
+    with pytest.raises(api.UsageError, match=said):
         run(net, tmp_path, workers=2)
 
 
@@ -284,6 +288,61 @@ def test_a_file_that_is_no_ledger(net, tmp_path):
     with pytest.raises(api.UsageError, match=r"is not a whole ledger: .* Start over with --fresh"):
         run(net, tmp_path)
     assert run(net, tmp_path, fresh=True).evaluated == 9
+
+
+class Failing(sqlite3.Connection):
+    """A disk that takes a number of statements of a kind."""
+
+    kind, left = "", 0
+
+    def execute(self, statement, *values):
+        if statement.startswith(self.kind):
+            if not Failing.left:
+                raise sqlite3.OperationalError("disk I/O error")
+            Failing.left -= 1
+        return super().execute(statement, *values)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    def fail(kind, left):
+        Failing.kind, Failing.left = kind, left
+        monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Failing))
+
+    return fail
+
+
+def test_a_new_beginning_forgets_all_or_nothing(net, tmp_path, failing, monkeypatch):
+    """Outcomes without their identity could be taken for those of another sweep."""
+    run(net, tmp_path)
+    with monkeypatch.context():
+        failing("DROP", 1)
+        with pytest.raises(OSError, match=r"sweep\.sqlite: disk I/O error$"):
+            run(net, tmp_path, seed=3, fresh=True)
+    failing("none", 0)
+    with pytest.raises(api.UsageError, match=r"is of another sweep: its seed differ"):
+        run(net, tmp_path, seed=3)
+    assert run(net, tmp_path).evaluated == 0
+
+
+def test_a_full_disk_keeps_what_is_done(net, tmp_path, failing, twincell):
+    failing("INSERT OR REPLACE", 5)
+    with pytest.raises(
+        WriteError, match=r"sqlite cannot be written: disk I/O error\. What is done"
+    ):
+        run(net, tmp_path)
+    failing("none", 0)
+    assert run(net, tmp_path).evaluated == 4
+
+
+def test_a_task_that_fails_here_is_told_as_one_that_fails_elsewhere(net, tmp_path, monkeypatch):
+    def fails(*_):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(tasks.Engine, "run", fails)
+    said = r"^Point 0, map 0, failed: MemoryError\('no room'\); take fewer images"
+    with pytest.raises(UsageError, match=said):
+        run(net, tmp_path)
 
 
 def test_a_damaged_row(net, tmp_path):

@@ -74,14 +74,23 @@ class Ledger:
         self._database.close()
 
     def add(self, outcome: Outcome) -> None:
-        """Writes an outcome: a kill does not lose it; a power cut may lose the last ones."""
+        """Writes an outcome: a kill does not lose it; a power cut may lose the last ones.
+
+        Raises ``WriteError`` when the disk does not take it.
+        """
         right = int(outcome.bits(self.images).sum())
         row = (outcome.point, outcome.map, outcome.correct, right)
-        with self._database:
-            self._database.execute(
-                "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?, ?)",
-                (*row, outcome.flips, outcome.read_flips),
-            )
+        try:
+            with self._database:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO outcome VALUES (?, ?, ?, ?, ?, ?)",
+                    (*row, outcome.flips, outcome.read_flips),
+                )
+        except sqlite3.Error as error:
+            raise files.WriteError(
+                f"{self.path} cannot be written: {error}. What is done is kept: make room, and run "
+                "the same command again"
+            ) from error
         self.outcomes[outcome.point, outcome.map] = outcome
 
     def _open(self, fresh: bool) -> sqlite3.Connection:
@@ -89,9 +98,10 @@ class Ledger:
         if not fresh:
             return database
         try:
+            database.execute("BEGIN IMMEDIATE")  # else each statement would be a transaction
             with database:
-                database.execute("DROP TABLE IF EXISTS sweep")
                 database.execute("DROP TABLE IF EXISTS outcome")
+                database.execute("DROP TABLE IF EXISTS sweep")
             return database
         except sqlite3.OperationalError:
             database.close()

@@ -25,8 +25,12 @@ _LITTLE = 1 << 33  # products of weights and inputs: done before a worker has st
 def here(job: Job, tasks: Sequence[Task]) -> Iterator[Outcome]:
     """The outcomes of tasks that are done in this process, in their order."""
     engine = Engine(job)
-    for task in tasks:
-        yield engine.run(task)
+    for point, number in tasks:
+        try:
+            outcome = engine.run((point, number))
+        except Exception as error:
+            raise _failed(f"Point {point}, map {number},", error) from error
+        yield outcome
 
 
 def default_workers(job: Job, tasks: int) -> int:
