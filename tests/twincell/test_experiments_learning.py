@@ -75,7 +75,7 @@ def test_intervals_of_means_are_students():
     assert mean_interval([0.5, 0.5]) == (0.5, 0.5)
     with pytest.raises(ValueError, match=r"^An interval over trainings needs at least two, not 1$"):
         mean_interval([0.5])  # no single training decides anything
-    assert spread([0.905, 0.925]) == "91.50 (90.50 to 92.50)"
+    assert spread([0.905, 0.925]) == "91.50 (90.50 to 92.50)" and spread([0.905]) == "90.50"
 
 
 def test_intervals_stay_where_numbers_can_be():

@@ -238,6 +238,6 @@ def percent(value: float) -> str:
 
 
 def spread(values: Sequence[float]) -> str:
-    """Accuracies in percent: their mean, and the least and the greatest."""
-    low, high = percent(min(values)), percent(max(values))
-    return f"{percent(float(np.mean(values)))} ({low} to {high})"
+    """Accuracies in percent: their mean, and where there are several the least and greatest."""
+    mean = percent(float(np.mean(values)))
+    return f"{mean} ({percent(min(values))} to {percent(max(values))})" if values[1:] else mean
