@@ -170,6 +170,7 @@ def test_run_writes_and_prints_the_report(twincell, tmp_path, monkeypatch):
     assert code == 0 and "Example" in out and "1.23e+03" in out
 
 
+FREE = "ternary-errors"  # of data sets
 REFUSED = {
     "no data": ("stream", "--data", "{}/none", "There is no directory {}/none. Give --data DIR or "
                 "set TWINCELL_DATA=DIR, where DIR/mnist, DIR/fashion_mnist and DIR/cifar10 hold "
@@ -178,11 +179,11 @@ REFUSED = {
     "no cost": ("weak-reset", "--cost", "{}/none", "{}/none: No such file or directory. --cost "
                 "takes a TOML file with source, energy (joule a pulse) and endurance (pulses)"),
     "a folder of costs": ("weak-reset-cifar10", "--cost", "{}", "{}: Is a directory. --cost takes"),
-    "out in proc": ("weak-reset", "--out", "/proc/none", "/proc/none cannot be written: No such "
-                    "file or directory. Give another folder: --out DIR"),
-    "out is a file": ("stream", "--out", "{}/file", "{}/file cannot be written: Not a directory."),
-    "out below a file": ("stream", "--out", "{}/file/a/b", "{}/file/a/b cannot be written: Not a"),
-    "out too long": ("stream", "--out", "{}/a/" + 300 * "b", " cannot be written: File name too"),
+    "out in proc": (FREE, "--out", "/proc/none", "/proc/none cannot be written: No such file or "
+                    "directory. Give another folder: --out DIR"),
+    "out is a file": (FREE, "--out", "{}/file", "{}/file cannot be written: Not a directory."),
+    "out below a file": (FREE, "--out", "{}/file/a/b", "{}/file/a/b cannot be written: Not a"),
+    "out too long": (FREE, "--out", "{}/a/" + 300 * "b", " cannot be written: File name too"),
 }  # fmt: skip
 
 
