@@ -12,7 +12,7 @@ from ..hw.arrays.macro import MacroArray
 from ..hw.arrays.macro_members import line_layout
 from ..hw.arrays.macro_timing import Timing
 from ..hw.arrays.pins import PlayedMacro
-from ..hw.arrays.updates import PulseTrains
+from ..hw.arrays.updates import most_pulses
 from ..hw.verilog import emit
 from .bench_run import run_bench
 from .jobs import Simulator
@@ -73,8 +73,7 @@ def learn(
     """
     counts = _counts(updates, bits)
     _check_state(device, seed, state, counts.shape)
-    rows, columns = counts.shape
-    most = PulseTrains(rows, columns, bits, limit=limit).signature.members["limit"].init
+    most = most_pulses(bits, limit)
     timing = sum(cycles << 16 * k for k, cycles in enumerate(TIMING.as_dict().values()))
     ports = {"timing": timing, "retries": 0, "line": 0, "update_limit": most}
     options = {"device": device, "shape": counts.shape, "seed": seed, "idle": idle, "ports": ports}

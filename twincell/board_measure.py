@@ -74,9 +74,8 @@ def run(
         (found,) = bench.measure(shown.pixels, [errors], progress=progress)
         worn = {"programmings": _worn(bench)} if asked.wear else {}
     seconds = time.perf_counter() - start
-    accuracy = shown.accuracy(found.labels)
-    report = _report(machine, way, asked.injection, errors, found, bench, accuracy, seconds)
-    return report | {"data": shown.source} | worn, found.exact
+    report = _report(machine, way, asked.injection, errors, found, bench, shown, seconds)
+    return report | worn, found.exact
 
 
 def _worn(bench: Experiment) -> dict[str, dict[str, float]]:
@@ -256,7 +255,7 @@ def _report(
     errors: ErrorMap | None,
     found: Measured,
     bench: Experiment,
-    accuracy: float | None,
+    shown: Images,
     seconds: float,
 ) -> dict:
     session = bench.board.session
@@ -267,10 +266,11 @@ def _report(
         "build": machine.about.build,
         "simulated": way.simulate,
         "seed": injection.seed,
+        "data": shown.source,
         "images": count,
         "presentations": bench.presentations,
         "mismatches": found.mismatches,
-        "accuracy": accuracy,
+        "accuracy": shown.accuracy(found.labels),
         "flips": found.flips,
         "expected_flips": found.expected_flips,
         "reads": found.reads,

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -172,8 +172,11 @@ class Experiment:
         arrays = board.about.emulated
         flips = [after.get(each.node, 0) - before.get(each.node, 0) for each in arrays]
         reads = [each * len(images) for each in board.about.pace(self.presentations).reads]
-        expected = Counters(
-            len(images), 0, *(tuple(each & _COUNTER for each in kind) for kind in (reads, flips))
+        expected = replace(
+            counters,
+            images=len(images),
+            reads=tuple(each & _COUNTER for each in reads),
+            flips=tuple(each & _COUNTER for each in flips),
         )
         wrong = (scores != wanted).any(axis=1) | (classes != labels(wanted))
         return Measured(

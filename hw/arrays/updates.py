@@ -22,6 +22,19 @@ def weak_stream(rows: int, columns: int) -> stream.Signature:
     return stream.Signature(data.StructLayout({"row": range(max(rows, 2)), **devices}))
 
 
+def most_pulses(bits: int, limit: int | None) -> int:
+    """The most pulses of an update: ``limit``, or without one the greatest count of so many bits.
+
+    Raises ``ValueError`` for bits that counts cannot have, and for a limit beyond them.
+    """
+    if type(bits) is not int or not 2 <= bits <= MAX_COUNT_BITS:
+        raise ValueError(f"Counts of pulses have 2 to {MAX_COUNT_BITS} bits, not {bits!r}")
+    most = (1 << (bits - 1)) - 1
+    if limit is not None and (type(limit) is not int or not 0 <= limit <= most):
+        raise ValueError(f"An update has 0 to {most} pulses, not {limit!r}")
+    return most if limit is None else limit
+
+
 class PulseTrains(wiring.Component):
     """Turns updates of word lines into pulses, one after the other.
 
@@ -48,16 +61,12 @@ class PulseTrains(wiring.Component):
     """
 
     def __init__(self, rows: int, columns: int, bits: int, *, limit: int | None = None):
-        if type(bits) is not int or not 2 <= bits <= MAX_COUNT_BITS:
-            raise ValueError(f"Counts of pulses have 2 to {MAX_COUNT_BITS} bits, not {bits!r}")
-        most = (1 << (bits - 1)) - 1
-        if limit is not None and (type(limit) is not int or not 0 <= limit <= most):
-            raise ValueError(f"An update has 0 to {most} pulses, not {limit!r}")
+        most = most_pulses(bits, limit)
         super().__init__(
             {
                 "i": In(update_stream(rows, columns, bits)),
                 "o": Out(weak_stream(rows, columns)),
-                "limit": In(bits - 1, init=most if limit is None else limit),
+                "limit": In(bits - 1, init=most),
             }
         )
 

@@ -12,13 +12,18 @@ from twincell.hw.arrays.macro_socket import in_socket
 def simulate(array: MacroArray, bench, *, trace: list | None = None, **model) -> MacroModel:
     """Runs a testbench beside an array in whose socket a model sits; no rule may be broken."""
     played = MacroModel(array, **model)
-    simulator = Simulator(array)
+    simulate_around(played, array, bench, trace=trace)
+    return played
+
+
+def simulate_around(model: MacroModel, top, bench, *, trace: list | None = None) -> None:
+    """The same of a top around the model's array."""
+    simulator = Simulator(top)
     simulator.add_clock(1e-6)
-    simulator.add_testbench(in_socket(played, trace), background=True)
+    simulator.add_testbench(in_socket(model, trace), background=True)
     simulator.add_testbench(bench)
     simulator.run()
-    assert played.violations == []
-    return played
+    assert model.violations == []
 
 
 async def program(ctx, array: MacroArray, row: int, sign: int, active: int = 0, patience=100_000):

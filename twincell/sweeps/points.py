@@ -117,13 +117,12 @@ def _knob(device: str, name: str, values: Sequence[float]) -> list[Point]:
     if not values:
         raise UsageError(f"--knob {name} has no values")
     cell = device_cell(device)
-    paths = {".".join(path): path for path in _knobs(cell)}
-    last = Counter(path[-1] for path in paths.values())
-    short = {path[-1]: path for path in paths.values() if last[path[-1]] == 1}
-    known = [each if last[path[-1]] > 1 else path[-1] for each, path in paths.items()]
-    paths = short | paths
+    full = {".".join(path): path for path in _knobs(cell)}
+    alike = Counter(path[-1] for path in full.values())
+    short = {path[-1] if alike[path[-1]] == 1 else each: path for each, path in full.items()}
+    paths = short | full
     if name not in paths:
-        raise UsageError(f"{device} has no knob {name!r}, but {', '.join(known)}")
+        raise UsageError(f"{device} has no knob {name!r}, but {', '.join(short)}")
     try:
         return [_point(_set(cell, paths[name], value), device, value) for value in values]
     except ValueError as error:

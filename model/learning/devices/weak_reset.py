@@ -148,7 +148,7 @@ class WeakResetMemory(Memory):
         if device.pink:
             self.register_buffer("history", torch.zeros(*size, device.taps))
             self.register_buffer("pink", torch.zeros(size, dtype=torch.float64))
-        self._evaluate()
+        self._give(torch.zeros_like(self.age), everywhere=True)
 
     def mean(self) -> Tensor:
         """w_mean, float64 (2, *shape)."""
@@ -156,9 +156,6 @@ class WeakResetMemory(Memory):
 
     def _pulse(self, counts: Tensor) -> None:
         self._give(counts, everywhere=False)
-
-    def _evaluate(self) -> None:
-        self._give(torch.zeros_like(self.age), everywhere=True)
 
     def _give(self, counts: Tensor, everywhere: bool) -> None:
         device, none = self.device, torch.empty(0)

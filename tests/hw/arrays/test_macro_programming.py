@@ -5,10 +5,10 @@ import itertools
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, ResetInserter, Signal, Value
+from amaranth.hdl import ResetInserter, Signal, Value
 from amaranth.sim import Simulator
 
-from tests.support.macro import program, read, simulate
+from tests.support.macro import program, read, simulate, simulate_around
 from twincell.hw.arrays.macro import MacroArray, ProgramErrors
 from twincell.hw.arrays.macro_model import MacroModel, undefined_bit
 from twincell.hw.arrays.macro_socket import INPUTS, Socket, in_socket
@@ -287,12 +287,5 @@ def _reset_at(moment: int, ternary: bool) -> int:
         await ctx.tick()
         assert not ctx.get(array.line_state.incomplete)
 
-    m = Module()
-    m.submodules.array = ResetInserter(rst)(array)
-    simulator = Simulator(m)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(in_socket(model), background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
-    assert model.violations == [], moment
+    simulate_around(model, ResetInserter(rst)(array), bench)
     return seen[0]

@@ -5,14 +5,13 @@ import itertools
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, ResetInserter, Signal
-from amaranth.sim import Simulator
+from amaranth.hdl import ResetInserter, Signal
 
-from tests.support.macro import program, read, simulate
+from tests.support.macro import program, read, simulate, simulate_around
 from tests.support.simulate import PAUSES, play
 from twincell.hw.arrays.macro import MacroArray
 from twincell.hw.arrays.macro_model import MacroModel
-from twincell.hw.arrays.macro_socket import INPUTS, Socket, in_socket
+from twincell.hw.arrays.macro_socket import INPUTS, Socket
 from twincell.hw.arrays.macro_timing import Timing
 from twincell.hw.arrays.updates import PulseTrains
 
@@ -240,13 +239,6 @@ def _reset_at(moment: int) -> str:
         await ctx.tick().until(~array.updating)
         assert (await _record(ctx, array, 0)).weak == 2
 
-    m = Module()
-    m.submodules.array = ResetInserter(rst)(array)
-    simulator = Simulator(m)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(in_socket(model, trace), background=True)
-    simulator.add_testbench(bench)
-    simulator.run()
-    assert model.violations == []
+    simulate_around(model, ResetInserter(rst)(array), bench, trace=trace)
     assert _at_the_pins(trace)[-2:] == [(0, 0b001, 0b010, 2), (0, 0, 0b010, 2)]
     return seen[0]
